@@ -1,0 +1,284 @@
+//! Every check of a call, before the first write.
+
+use crate::drivers::Factor;
+use crate::element::Element;
+use crate::layout::{Extents, Grid};
+use crate::tensor::{Source, Tensor, TensorMut};
+use crate::{Error, Reduction};
+
+/// An option that must be a finite number.
+pub(crate) fn finite(option: &'static str, value: f64) -> Result<f64, Error> {
+    if value.is_finite() {
+        Ok(value)
+    } else {
+        Err(Error::Value {
+            option,
+            found: value,
+            expected: "a finite number",
+        })
+    }
+}
+
+/// An argument that must have a given shape.
+pub(crate) fn shape(
+    argument: &'static str,
+    found: &[usize],
+    expected: &[usize],
+) -> Result<(), Error> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Error::Shape {
+        argument,
+        found: found.to_vec(),
+        expected: expected.to_vec(),
+    })
+}
+
+/// An axis counted from the front; a negative one counts from the back.
+fn axis(option: &'static str, axis: isize, rank: usize) -> Result<usize, Error> {
+    let from_front = if axis < 0 {
+        axis.checked_add_unsigned(rank)
+    } else {
+        Some(axis)
+    };
+    from_front
+        .and_then(|axis| usize::try_from(axis).ok())
+        .filter(|&axis| axis < rank)
+        .ok_or(Error::Axis { option, axis, rank })
+}
+
+/// The shapes of a call: what each argument is checked against.
+pub struct Shapes {
+    /// pred's shape.
+    pub(crate) pred: Extents,
+    /// The batch axis, counted from the front.
+    pub(crate) batch_axis: usize,
+    /// The class axis, counted from the front, where the loss is one per row.
+    pub(crate) class_axis: Option<usize>,
+    /// How the losses are gathered.
+    pub(crate) reduction: Reduction,
+}
+
+impl Shapes {
+    pub(crate) fn new(
+        pred: &[usize],
+        batch_axis: isize,
+        class_axis: Option<isize>,
+        reduction: Reduction,
+    ) -> Result<Self, Error> {
+        let rank = pred.len();
+        let class_axis = match class_axis {
+            Some(class_axis) => Some(axis("axis", class_axis, rank)?),
+            None => None,
+        };
+        let batch_axis = axis("batch_axis", batch_axis, rank)?;
+        if let Some(axis) = class_axis {
+            if axis == batch_axis {
+                return Err(Error::SameAxis { axis });
+            }
+            if pred[axis] == 0 {
+                return Err(Error::NoClasses {
+                    shape: pred.to_vec(),
+                    axis,
+                });
+            }
+        }
+        let shapes = Self {
+            pred: Extents::from_slice(pred),
+            batch_axis,
+            class_axis,
+            reduction,
+        };
+        let nothing = match reduction {
+            Reduction::Mean => shapes.samples() * shapes.units() == 0,
+            Reduction::SampleMean => shapes.samples() > 0 && shapes.units() == 0,
+            _ => false,
+        };
+        if nothing {
+            return Err(Error::EmptyMean {
+                shape: pred.to_vec(),
+                reduction,
+            });
+        }
+        Ok(shapes)
+    }
+
+    /// How many samples there are.
+    fn samples(&self) -> usize {
+        self.pred[self.batch_axis]
+    }
+
+    /// How many elements or rows a sample has.
+    fn units(&self) -> usize {
+        let axes = self.pred.iter().enumerate();
+        axes.filter(|&(axis, _)| axis != self.batch_axis && Some(axis) != self.class_axis)
+            .map(|(_, &extent)| extent)
+            .product()
+    }
+
+    /// pred's shape with 1 on the class axis.
+    fn broadcast(&self) -> Extents {
+        let mut shape = self.pred.clone();
+        if let Some(axis) = self.class_axis {
+            shape[axis] = 1;
+        }
+        shape
+    }
+
+    /// pred's shape without the class axis: one place per loss before any reduction.
+    pub(crate) fn losses(&self) -> Extents {
+        let mut shape = self.pred.clone();
+        if let Some(axis) = self.class_axis {
+            shape.remove(axis);
+        }
+        shape
+    }
+
+    /// The shape of the reduced losses.
+    pub(crate) fn reduced(&self) -> Extents {
+        match self.reduction {
+            Reduction::None => self.losses(),
+            Reduction::SampleMean | Reduction::SampleSum => Extents::from_slice(&[self.samples()]),
+            Reduction::Mean | Reduction::Sum => Extents::new(),
+        }
+    }
+
+    /// Whether sums are gathered sample by sample. A sample of one unit needs no sum: its losses
+    /// are visited like those of a reduction that gathers nothing.
+    fn gathers_samples(&self) -> bool {
+        self.reduction.per_sample() && self.units() != 1
+    }
+
+    /// The order in which the call visits its units.
+    pub(crate) fn grid(&self) -> Grid {
+        let sample_axis = self.gathers_samples().then_some(self.batch_axis);
+        Grid::new(&self.pred, sample_axis, self.class_axis)
+    }
+
+    /// Whether the units' losses are written one by one.
+    pub(crate) fn writes_each(&self) -> bool {
+        !self.reduction.is_scalar() && !self.gathers_samples()
+    }
+
+    /// What sums are divided by.
+    pub(crate) fn divisor(&self) -> f64 {
+        match self.reduction {
+            Reduction::SampleMean => self.units() as f64,
+            Reduction::Mean => (self.samples() * self.units()) as f64,
+            _ => 1.0,
+        }
+    }
+
+    /// A label or factor of the losses' shape, brought to pred's rank.
+    pub(crate) fn insert_class_axis<'a, T: Copy>(&self, tensor: &Tensor<'a, T>) -> Tensor<'a, T> {
+        match self.class_axis {
+            Some(axis) => tensor.insert_axis(axis, self.pred[axis]),
+            None => tensor.clone(),
+        }
+    }
+
+    /// An input that spreads over pred by NumPy's rule.
+    pub(crate) fn broadcast_to_pred<'a, T>(
+        &self,
+        argument: &'static str,
+        tensor: &Tensor<'a, T>,
+    ) -> Result<Tensor<'a, T>, Error> {
+        tensor.broadcast(&self.pred).ok_or_else(|| Error::Shape {
+            argument,
+            found: tensor.shape.to_vec(),
+            expected: self.pred.to_vec(),
+        })
+    }
+
+    /// Spreads `sample_weight` over the units.
+    pub(crate) fn sample_weight<'a, T: Element>(
+        &self,
+        tensor: Option<&Tensor<'a, T>>,
+        grid: &Grid,
+    ) -> Result<Factor<'a, T>, Error> {
+        let (broadcast, losses) = (self.broadcast(), self.losses());
+        self.factor("sample_weight", tensor, grid, &broadcast, &losses)
+    }
+
+    /// Spreads `upstream`, which has one value per returned loss, over the units.
+    pub(crate) fn upstream<'a, T: Element>(
+        &self,
+        tensor: Option<&Tensor<'a, T>>,
+        grid: &Grid,
+    ) -> Result<Factor<'a, T>, Error> {
+        let mut broadcast = self.broadcast();
+        if self.reduction != Reduction::None {
+            for (axis, extent) in broadcast.iter_mut().enumerate() {
+                if self.reduction.is_scalar() || axis != self.batch_axis {
+                    *extent = 1;
+                }
+            }
+        }
+        self.factor("upstream", tensor, grid, &broadcast, &self.reduced())
+    }
+
+    fn factor<'a, T: Element>(
+        &self,
+        argument: &'static str,
+        tensor: Option<&Tensor<'a, T>>,
+        grid: &Grid,
+        broadcast: &[usize],
+        losses: &[usize],
+    ) -> Result<Factor<'a, T>, Error> {
+        let Some(tensor) = tensor else {
+            return Ok(Factor::ONE);
+        };
+        let scalar = argument == "upstream" && self.reduction.is_scalar();
+        let per_sample = !scalar && tensor.shape[..] == [self.samples()];
+        let spread = if let Some(spread) = tensor.broadcast(broadcast) {
+            spread.broadcast(&self.broadcast())
+        } else if scalar && tensor.shape.is_empty() {
+            Some(tensor.everywhere(&self.pred))
+        } else if *broadcast == self.broadcast()[..] && tensor.shape == self.losses() {
+            Some(self.insert_class_axis(tensor))
+        } else if per_sample {
+            Some(tensor.along(&self.pred, self.batch_axis))
+        } else {
+            None
+        };
+        let spread = spread.ok_or_else(|| Error::Broadcast {
+            argument,
+            found: tensor.shape.to_vec(),
+            broadcast: broadcast.to_vec(),
+            losses: losses.to_vec(),
+            samples: self.samples(),
+        })?;
+        if grid.units == 0 {
+            return Ok(Factor::ONE);
+        }
+        // Only the shape decides whether a sample's units share a value, never the strides: an
+        // array and a broadcast view of the same shape give the same bits.
+        let own = &tensor.shape;
+        let one_per_sample = per_sample
+            || (own.len() == self.pred.len()
+                && (0..own.len()).all(|axis| axis == self.batch_axis || own[axis] == 1));
+        Ok(Factor {
+            values: Some(Source::new(&spread, grid, None)),
+            uniform: scalar || (self.gathers_samples() && one_per_sample),
+        })
+    }
+
+    /// Checks the shape of the losses' place and brings it to pred's rank.
+    pub(crate) fn loss_place<'a, T>(
+        &self,
+        loss: TensorMut<'a, T>,
+    ) -> Result<TensorMut<'a, T>, Error> {
+        shape("loss", &loss.shape, &self.reduced())?;
+        Ok(match self.reduction {
+            Reduction::None => match self.class_axis {
+                Some(axis) => loss.insert_unit_axis(axis),
+                None => loss,
+            },
+            Reduction::SampleMean | Reduction::SampleSum => {
+                loss.along(self.pred.len(), self.batch_axis)
+            }
+            Reduction::Mean | Reduction::Sum => loss.as_scalar(self.pred.len()),
+        })
+    }
+}

@@ -1,0 +1,380 @@
+use super::schedule::{self, Leaf};
+use super::terms::{Terms, block, sum_terms};
+use super::{Outputs, Plan};
+use crate::element::Element;
+use crate::simd::{InOut, Isa, Kernel, Lanes, Mask, Sum, dispatch};
+use crate::tensor::Source;
+use core::ops::Range;
+
+/// A loss of one prediction at a time: one formula gives the value and its derivative.
+///
+/// `inputs` are the label and, for some losses, more (a weight of positive examples, say).
+pub trait Elementwise<T: Element, const K: usize>: Copy + Send + Sync {
+    fn eval<S: Isa>(self, pred: Lanes<T, S>, inputs: [Lanes<T, S>; K]) -> ValueGrad<T, S>;
+}
+
+/// A loss and its derivative with respect to the prediction.
+#[derive(Clone, Copy)]
+pub struct ValueGrad<T: Element, S: Isa> {
+    pub(crate) value: Lanes<T, S>,
+    pub(crate) grad: Lanes<T, S>,
+}
+
+/// Vectors in a leaf: 64 KiB of each operand, enough to hide a task's cost, few enough to share.
+const LEAF_VECTORS: usize = 1024;
+
+/// The longest block of any type, in elements: what a copied stretch needs room for.
+const LONGEST_BLOCK: usize = block::<f32>();
+
+/// Computes an elementwise loss, its gradient, or both.
+pub(crate) fn run<T: Element, const K: usize>(
+    formula: impl Elementwise<T, K>,
+    plan: &Plan<'_, T>,
+    inputs: [Source<'_, T>; K],
+    mut outputs: Outputs<'_, T>,
+) {
+    let loss = outputs.each.is_some() || outputs.totals.is_some();
+    let grad = outputs.pred.grad().is_some();
+    match (loss, grad) {
+        (true, true) => {
+            schedule::run(
+                plan,
+                outputs,
+                &Driver::<T, _, K, true, true> { formula, inputs },
+            );
+        }
+        (true, false) => {
+            schedule::run(
+                plan,
+                outputs,
+                &Driver::<T, _, K, true, false> { formula, inputs },
+            );
+        }
+        (false, _) => {
+            schedule::run(
+                plan,
+                outputs,
+                &Driver::<T, _, K, false, true> { formula, inputs },
+            );
+        }
+    }
+}
+
+struct Driver<'i, T, E, const K: usize, const LOSS: bool, const GRAD: bool> {
+    formula: E,
+    inputs: [Source<'i, T>; K],
+}
+
+impl<T, E, const K: usize, const LOSS: bool, const GRAD: bool> Leaf<T>
+    for Driver<'_, T, E, K, LOSS, GRAD>
+where
+    T: Element,
+    E: Elementwise<T, K>,
+{
+    fn units(&self) -> usize {
+        LEAF_VECTORS * T::LANES
+    }
+
+    fn cost(&self) -> usize {
+        1
+    }
+
+    fn run(
+        &self,
+        plan: &Plan<'_, T>,
+        outputs: &mut Outputs<'_, T>,
+        samples: Range<usize>,
+        units: Range<usize>,
+        finish: bool,
+    ) -> f64 {
+        let in_runs =
+            plan.is_uniform() && outputs.is_run() && self.inputs.iter().all(|input| input.is_run());
+        let mut run = Run::<'_, '_, '_, _, _, K, LOSS, GRAD> {
+            formula: self.formula,
+            plan,
+            inputs: &self.inputs,
+            outputs,
+            samples,
+            units,
+            finish,
+            scratch: None,
+        };
+        if in_runs {
+            dispatch(plan.exec.level, run)
+        } else {
+            let mut scratch = Scratch::new();
+            run.scratch = Some(&mut scratch);
+            dispatch(plan.exec.level, run)
+        }
+    }
+}
+
+/// Room for the operands of one block that do not lie in runs.
+struct Scratch<T, const K: usize> {
+    pred: [T; LONGEST_BLOCK],
+    inputs: [[T; LONGEST_BLOCK]; K],
+    each: [T; LONGEST_BLOCK],
+    weight: [T; LONGEST_BLOCK],
+    upstream: [T; LONGEST_BLOCK],
+}
+
+/// The same room as slices, empty where none is needed.
+struct Buffers<'b, T, const K: usize> {
+    pred: &'b mut [T],
+    inputs: [&'b mut [T]; K],
+    each: &'b mut [T],
+    weight: &'b mut [T],
+    upstream: &'b mut [T],
+}
+
+impl<T: Element, const K: usize> Scratch<T, K> {
+    fn new() -> Self {
+        let zeros = [T::ZERO; LONGEST_BLOCK];
+        Self {
+            pred: zeros,
+            inputs: [zeros; K],
+            each: zeros,
+            weight: zeros,
+            upstream: zeros,
+        }
+    }
+
+    fn buffers(scratch: Option<&mut Self>) -> Buffers<'_, T, K> {
+        match scratch {
+            Some(scratch) => Buffers {
+                pred: &mut scratch.pred,
+                inputs: scratch.inputs.each_mut().map(|buffer| &mut buffer[..]),
+                each: &mut scratch.each,
+                weight: &mut scratch.weight,
+                upstream: &mut scratch.upstream,
+            },
+            None => Buffers {
+                pred: &mut [],
+                inputs: core::array::from_fn(|_| &mut [][..]),
+                each: &mut [],
+                weight: &mut [],
+                upstream: &mut [],
+            },
+        }
+    }
+}
+
+/// The work of one leaf, or of a run of samples that have one leaf each.
+struct Run<'r, 'a, 'o, T, E, const K: usize, const LOSS: bool, const GRAD: bool> {
+    formula: E,
+    plan: &'r Plan<'a, T>,
+    inputs: &'r [Source<'a, T>; K],
+    outputs: &'r mut Outputs<'o, T>,
+    samples: Range<usize>,
+    units: Range<usize>,
+    finish: bool,
+    scratch: Option<&'r mut Scratch<T, K>>,
+}
+
+impl<T, E, const K: usize, const LOSS: bool, const GRAD: bool> Kernel
+    for Run<'_, '_, '_, T, E, K, LOSS, GRAD>
+where
+    T: Element,
+    E: Elementwise<T, K>,
+{
+    type Output = f64;
+
+    #[inline(always)]
+    fn run<S: Isa>(mut self, simd: S) -> f64 {
+        let mut sum = 0.0;
+        for sample in self.samples.clone() {
+            sum = if self.plan.is_masked(sample) {
+                self.outputs.mask(sample, self.units.clone());
+                0.0
+            } else {
+                self.sample(simd, sample)
+            };
+            if self.finish {
+                self.outputs.finish(self.plan, sample, sum);
+            }
+        }
+        if self.plan.stream {
+            simd.fence();
+        }
+        sum
+    }
+}
+
+impl<T, E, const K: usize, const LOSS: bool, const GRAD: bool> Run<'_, '_, '_, T, E, K, LOSS, GRAD>
+where
+    T: Element,
+    E: Elementwise<T, K>,
+{
+    /// Runs a sample's units and sums its terms.
+    #[inline(always)]
+    fn sample<S: Isa>(&mut self, simd: S, sample: usize) -> f64 {
+        let scale = self.plan.scale(sample);
+        let mut sums = [Sum::zero(simd)];
+        let mut at = self.units.start;
+        while at < self.units.end {
+            // All at once where they lie in runs, else a block at a time.
+            let rest = self.units.end - at;
+            let len = if self.scratch.is_none() {
+                rest
+            } else {
+                rest.min(block::<T>())
+            };
+            let units = at..at + len;
+            let buffers = Scratch::buffers(self.scratch.as_deref_mut());
+
+            let mut inputs = [&[][..]; K];
+            for ((input, source), buffer) in inputs.iter_mut().zip(self.inputs).zip(buffers.inputs)
+            {
+                *input = source.stretch(sample, units.clone(), buffer);
+            }
+            let mut factors = None;
+            if !self.plan.is_uniform() {
+                let weight = &self.plan.sample_weight;
+                let upstream = &self.plan.upstream;
+                factors = Some([
+                    weight.stretch(sample, units.clone(), buffers.weight),
+                    upstream.stretch(sample, units.clone(), buffers.upstream),
+                ]);
+            }
+            let mut each = match &mut self.outputs.each {
+                Some(each) => Some(each.stretch_or(sample, units.clone(), buffers.each)),
+                None => None,
+            };
+            let (io, copied) = self.outputs.pred.stretch(sample, units, &mut *buffers.pred);
+            let stream = GRAD && self.plan.stream && io.can_stream();
+            let mut stretch = Stretch::<'_, _, _, _, K, LOSS, GRAD> {
+                simd,
+                formula: self.formula,
+                io,
+                inputs,
+                factors,
+                each: each.as_mut().map(|(each, _)| &mut **each),
+                loss_scale: Lanes::splat(simd, scale.loss),
+                grad_scale: Lanes::splat(simd, scale.grad),
+                stream,
+            };
+            sum_terms(simd, &mut stretch, len, &mut sums);
+
+            let each_copied = each.is_some_and(|(_, copied)| copied);
+            if copied && let Some(grad) = self.outputs.pred.grad() {
+                grad.write(sample, at, &buffers.pred[..len]);
+            }
+            if each_copied && let Some(each) = &mut self.outputs.each {
+                each.write(sample, at, &buffers.each[..len]);
+            }
+            at += len;
+        }
+        sums[0].fold()
+    }
+}
+
+/// Neighbouring units of a sample and everything that belongs to them.
+struct Stretch<'s, T: Element, S: Isa, E, const K: usize, const LOSS: bool, const GRAD: bool> {
+    simd: S,
+    formula: E,
+    io: InOut<'s, T>,
+    inputs: [&'s [T]; K],
+    /// The weights and upstreams of the units, where each has its own.
+    factors: Option<[&'s [T]; 2]>,
+    each: Option<&'s mut [T]>,
+    loss_scale: Lanes<T, S>,
+    grad_scale: Lanes<T, S>,
+    stream: bool,
+}
+
+impl<T, S, E, const K: usize, const LOSS: bool, const GRAD: bool> Terms<T, S, 1>
+    for Stretch<'_, T, S, E, K, LOSS, GRAD>
+where
+    T: Element,
+    S: Isa,
+    E: Elementwise<T, K>,
+{
+    type Part<'p>
+        = Stretch<'p, T, S, E, K, LOSS, GRAD>
+    where
+        Self: 'p;
+
+    #[inline(always)]
+    fn part(&mut self, at: usize, len: usize) -> Self::Part<'_> {
+        let mut inputs = self.inputs;
+        for input in &mut inputs {
+            *input = &input[at..at + len];
+        }
+        let factors = match self.factors {
+            Some([weight, upstream]) => Some([&weight[at..at + len], &upstream[at..at + len]]),
+            None => None,
+        };
+        let each = match &mut self.each {
+            Some(each) => Some(&mut each[at..at + len]),
+            None => None,
+        };
+        Stretch {
+            io: self.io.part(at, len),
+            inputs,
+            factors,
+            each,
+            ..*self
+        }
+    }
+
+    #[inline(always)]
+    fn step<const FULL: bool>(&mut self, at: usize) -> [Lanes<T, S>; 1] {
+        let simd = self.simd;
+        let zero = Lanes::splat(simd, T::ZERO);
+        let pred = self.io.load::<S, FULL>(simd, at);
+        let mut inputs = [pred; K];
+        for (lanes, input) in inputs.iter_mut().zip(self.inputs) {
+            *lanes = load::<T, S, FULL>(simd, &input[at..]);
+        }
+        let ValueGrad { value, grad } = self.formula.eval(pred, inputs);
+        let mut term = value;
+        let mut loss = self.loss_scale * value;
+        let mut scaled = self.grad_scale * grad;
+        if let Some([weight, upstream]) = self.factors {
+            let weight = load::<T, S, FULL>(simd, &weight[at..]);
+            let upstream = load::<T, S, FULL>(simd, &upstream[at..]);
+            let masked = weight.eq(zero);
+            term = masked.select(zero, weight * value);
+            loss = masked.select(zero, self.loss_scale * weight * value);
+            scaled = masked.select(zero, self.grad_scale * weight * upstream * grad);
+        }
+        if GRAD {
+            if FULL && self.stream {
+                self.io.stream(at, scaled);
+            } else {
+                self.io.store::<S, FULL>(at, scaled);
+            }
+        }
+        if !LOSS {
+            return [zero];
+        }
+        if let Some(each) = &mut self.each {
+            store::<T, S, FULL>(loss, &mut each[at..]);
+        }
+        if FULL {
+            [term]
+        } else {
+            [Mask::first(simd, self.io.len() - at).select(term, zero)]
+        }
+    }
+}
+
+/// Loads a vector, whole or as far as there is one.
+#[inline(always)]
+fn load<T: Element, S: Isa, const FULL: bool>(simd: S, from: &[T]) -> Lanes<T, S> {
+    if FULL {
+        Lanes::load(simd, from)
+    } else {
+        Lanes::load_partial(simd, from)
+    }
+}
+
+/// Stores a vector, whole or as far as there is room.
+#[inline(always)]
+fn store<T: Element, S: Isa, const FULL: bool>(lanes: Lanes<T, S>, to: &mut [T]) {
+    if FULL {
+        lanes.store(to)
+    } else {
+        lanes.store_partial(to)
+    }
+}

@@ -1,0 +1,14 @@
+//! One loop for all losses of one shape: blocks, tails, weights, sums and threads.
+//!
+//! A call is checked and laid out into a [`Plan`] and its [`Outputs`]; [`schedule`] cuts them into
+//! leaves by logical shape alone; a driver runs a leaf, feeding the loss's formula one vector after
+//! the other. After the checks nothing can fail.
+
+pub(crate) mod elementwise;
+mod outputs;
+mod plan;
+mod schedule;
+mod terms;
+
+pub(crate) use outputs::{Outputs, PredGrad};
+pub(crate) use plan::{Factor, Plan};

@@ -1,0 +1,113 @@
+use crate::Exec;
+use crate::element::Element;
+use crate::layout::Grid;
+use crate::tensor::Source;
+use core::ops::Range;
+
+/// A factor of the losses: `sample_weight` or `upstream`.
+pub struct Factor<'a, T> {
+    /// Its values on the grid; 1 everywhere where there is none.
+    pub(crate) values: Option<Source<'a, T>>,
+    /// Whether its shape says that a sample's units share one value.
+    pub(crate) uniform: bool,
+}
+
+impl<T: Element> Factor<'_, T> {
+    /// 1 everywhere.
+    pub(crate) const ONE: Self = Self {
+        values: None,
+        uniform: true,
+    };
+
+    /// The values of a stretch of units.
+    pub(crate) fn stretch<'b>(
+        &'b self,
+        sample: usize,
+        units: Range<usize>,
+        buffer: &'b mut [T],
+    ) -> &'b [T] {
+        match &self.values {
+            Some(values) => values.stretch(sample, units, buffer),
+            None => {
+                let buffer = &mut buffer[..units.len()];
+                buffer.fill(T::from_f64(1.0));
+                buffer
+            }
+        }
+    }
+
+    /// The value that a sample's units share.
+    #[inline]
+    fn of_sample(&self, sample: usize) -> f64 {
+        self.values
+            .as_ref()
+            .map_or(1.0, |values| values.get(sample, 0).to_f64())
+    }
+}
+
+/// What a call computes, after every check: the same for every driver.
+pub struct Plan<'a, T> {
+    pub(crate) exec: Exec,
+    pub(crate) grid: Grid,
+    /// The loss's own weight, rounded to `T`.
+    pub(crate) weight: f64,
+    /// What sums are divided by.
+    pub(crate) divisor: f64,
+    pub(crate) sample_weight: Factor<'a, T>,
+    pub(crate) upstream: Factor<'a, T>,
+    /// Whether the gradient is better written past the caches.
+    pub(crate) stream: bool,
+}
+
+/// The factors of a sample's units.
+pub struct Scale<T> {
+    /// What a unit's loss is multiplied by.
+    pub(crate) loss: T,
+    /// What a unit's derivative is multiplied by.
+    pub(crate) grad: T,
+}
+
+impl<T: Element> Plan<'_, T> {
+    /// Whether the units of a sample share their factors.
+    #[inline]
+    pub(crate) fn is_uniform(&self) -> bool {
+        self.sample_weight.uniform && self.upstream.uniform
+    }
+
+    /// The factors that the units of a sample share. If they do not, the units' own weight and
+    /// upstream are still to be multiplied in.
+    #[inline]
+    pub(crate) fn scale(&self, sample: usize) -> Scale<T> {
+        let (mut loss, mut grad) = (self.weight, self.weight / self.divisor);
+        if self.is_uniform() {
+            let weight = self.sample_weight.of_sample(sample);
+            loss *= weight;
+            grad *= weight * self.upstream.of_sample(sample);
+        }
+        Scale {
+            loss: T::from_f64(loss),
+            grad: T::from_f64(grad),
+        }
+    }
+
+    /// Whether a weight of 0 masks a whole sample.
+    #[inline]
+    pub(crate) fn is_masked(&self, sample: usize) -> bool {
+        self.weight == 0.0
+            || (self.sample_weight.uniform && self.sample_weight.of_sample(sample) == 0.0)
+    }
+
+    /// A sample's loss, given the sum of its terms.
+    #[inline]
+    pub(crate) fn total(&self, sample: usize, sum: f64) -> T {
+        if self.is_masked(sample) {
+            return T::ZERO;
+        }
+        let weight = if self.is_uniform() {
+            self.sample_weight.of_sample(sample)
+        } else {
+            1.0
+        };
+        T::from_f64(sum * (self.weight * weight) / self.divisor)
+    }
+}

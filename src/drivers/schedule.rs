@@ -1,0 +1,109 @@
+use super::{Outputs, Plan};
+use crate::Threading;
+use crate::element::Element;
+use crate::tensor::Along;
+use core::ops::Range;
+
+/// Elements of work below which a call stays on its thread: waking another costs some
+/// microseconds, which is what this many elements take.
+const PARALLEL_WORK: usize = 1 << 15;
+
+/// Elements of work that a task is not split below.
+const TASK_WORK: usize = 1 << 14;
+
+/// A driver's unit of work: some units of a sample.
+pub(crate) trait Leaf<T: Element>: Sync {
+    /// How many units a leaf has; a function of the units' own extent.
+    fn units(&self) -> usize;
+
+    /// How many elements a unit stands for.
+    fn cost(&self) -> usize;
+
+    /// Runs `units`, at most a leaf, of each of `samples`. Where `units` are all that a sample has,
+    /// `finish` is set and each sample's loss is to be written; the sum of the last one's terms is
+    /// returned.
+    fn run(
+        &self,
+        plan: &Plan<'_, T>,
+        outputs: &mut Outputs<'_, T>,
+        samples: Range<usize>,
+        units: Range<usize>,
+        finish: bool,
+    ) -> f64;
+}
+
+/// Runs every leaf of every sample, on the calling thread or spread over the current pool.
+///
+/// A sample's leaves and the tree that adds their sums depend on how many units a sample has and
+/// on nothing else, so neither threads nor the rest of the batch change its bits.
+pub(crate) fn run<T: Element>(plan: &Plan<'_, T>, outputs: Outputs<'_, T>, leaf: &impl Leaf<T>) {
+    let work = plan
+        .grid
+        .samples
+        .saturating_mul(plan.grid.units)
+        .saturating_mul(leaf.cost());
+    let threads = plan.exec.threading == Threading::Auto && work >= PARALLEL_WORK;
+    Schedule {
+        plan,
+        leaf,
+        threads,
+    }
+    .samples(outputs, 0..plan.grid.samples);
+}
+
+struct Schedule<'s, 'a, T, L> {
+    plan: &'s Plan<'a, T>,
+    leaf: &'s L,
+    threads: bool,
+}
+
+impl<T: Element, L: Leaf<T>> Schedule<'_, '_, T, L> {
+    fn samples(&self, mut outputs: Outputs<'_, T>, samples: Range<usize>) {
+        let units = self.plan.grid.units;
+        let work = samples
+            .len()
+            .saturating_mul(units)
+            .saturating_mul(self.leaf.cost());
+        if self.threads && samples.len() > 1 && work >= 2 * TASK_WORK {
+            let middle = samples.start + samples.len() / 2;
+            let (head, tail) = outputs.split(Along::Samples, middle);
+            rayon::join(
+                || self.samples(head, samples.start..middle),
+                || self.samples(tail, middle..samples.end),
+            );
+        } else if units <= self.leaf.units() {
+            self.leaf
+                .run(self.plan, &mut outputs, samples, 0..units, true);
+        } else {
+            for sample in samples {
+                let sum = self.leaves(outputs.reborrow(), sample, 0..units);
+                outputs.finish(self.plan, sample, sum);
+            }
+        }
+    }
+
+    /// The sum of a sample's terms: a binary tree over leaves, the left half the largest power of
+    /// two of them.
+    fn leaves(&self, mut outputs: Outputs<'_, T>, sample: usize, units: Range<usize>) -> f64 {
+        let leaves = units.len().div_ceil(self.leaf.units());
+        if leaves <= 1 {
+            let samples = sample..sample + 1;
+            return self
+                .leaf
+                .run(self.plan, &mut outputs, samples, units, false);
+        }
+        let middle = units.start + leaves.next_power_of_two() / 2 * self.leaf.units();
+        let (head, tail) = outputs.split(Along::Units, middle);
+        let work = units.len().saturating_mul(self.leaf.cost());
+        let (left, right) = if self.threads && work >= 2 * TASK_WORK {
+            rayon::join(
+                || self.leaves(head, sample, units.start..middle),
+                || self.leaves(tail, sample, middle..units.end),
+            )
+        } else {
+            let left = self.leaves(head, sample, units.start..middle);
+            (left, self.leaves(tail, sample, middle..units.end))
+        };
+        left + right
+    }
+}

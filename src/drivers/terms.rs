@@ -1,0 +1,91 @@
+use crate::simd::{Float, Isa, Lanes, Sum};
+
+/// Vectors that are added as a tree before anything else is done with them: more than one so that
+/// their latencies overlap, few enough to stay in registers.
+pub(crate) const GROUP: usize = 4;
+
+/// Groups in a block: 16 terms of a lane are added in `T`, as a tree, before they go to f64.
+const GROUPS: usize = 4;
+
+/// How many values a block has: 256 of f32, 128 of f64.
+pub(crate) const fn block<T: Float>() -> usize {
+    GROUPS * GROUP * T::LANES
+}
+
+/// `J` terms at each position of a run, to be summed; computing them may write outputs on the way.
+pub(crate) trait Terms<T: Float, S: Isa, const J: usize> {
+    /// A part of the run.
+    type Part<'p>: Terms<T, S, J>
+    where
+        Self: 'p;
+
+    /// The `len` positions from `at` on.
+    fn part(&mut self, at: usize, len: usize) -> Self::Part<'_>;
+
+    /// The terms of the vector at `at`. Unless it is `FULL`, the end of the run may cut it off:
+    /// terms behind the end are 0.
+    fn step<const FULL: bool>(&mut self, at: usize) -> [Lanes<T, S>; J];
+}
+
+/// Adds the terms of a run of `len` positions to `sums`.
+///
+/// Position i belongs to lane i mod `T::LANES`. Per lane, each 16 terms are added as a binary tree
+/// in `T` (a running sum of as many loses a digit), and the trees' results one after the other in
+/// f64. Positions behind the end count as 0, which changes no bit.
+#[inline(always)]
+pub(crate) fn sum_terms<T: Float, S: Isa, const J: usize>(
+    simd: S,
+    terms: &mut impl Terms<T, S, J>,
+    len: usize,
+    sums: &mut [Sum<S>; J],
+) {
+    let zero = Lanes::splat(simd, T::ZERO);
+    let mut at = 0;
+    while at < len {
+        let mut parts = [[zero; J]; GROUPS];
+        for part in &mut parts {
+            let full = GROUP * T::LANES;
+            if len - at >= full {
+                *part = group::<_, _, _, true, J>(simd, &mut terms.part(at, full), full);
+                at += full;
+            } else {
+                let rest = len - at;
+                *part = group::<_, _, _, false, J>(simd, &mut terms.part(at, rest), rest);
+                at = len;
+            }
+            if at == len {
+                break;
+            }
+        }
+        let sum = tree(parts);
+        for (total, sum) in sums.iter_mut().zip(sum) {
+            total.add(sum);
+        }
+    }
+}
+
+#[inline(always)]
+fn group<T: Float, S: Isa, P: Terms<T, S, J>, const FULL: bool, const J: usize>(
+    simd: S,
+    terms: &mut P,
+    len: usize,
+) -> [Lanes<T, S>; J] {
+    let mut parts = [[Lanes::splat(simd, T::ZERO); J]; GROUP];
+    let mut at = 0;
+    for part in &mut parts {
+        if FULL || at < len {
+            *part = terms.step::<FULL>(at);
+        }
+        at += T::LANES;
+    }
+    tree(parts)
+}
+
+#[inline(always)]
+fn tree<T: Float, S: Isa, const J: usize>([a, b, c, d]: [[Lanes<T, S>; J]; 4]) -> [Lanes<T, S>; J] {
+    let mut sum = a;
+    for j in 0..J {
+        sum[j] = (a[j] + b[j]) + (c[j] + d[j]);
+    }
+    sum
+}

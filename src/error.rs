@@ -1,0 +1,111 @@
+use crate::Reduction;
+
+/// Why a call was refused.
+///
+/// Every check runs before the first write: when an error is returned, the outputs hold what they
+/// held before. Each variant carries the numbers that explain it.
+///
+/// ```
+/// use lossgrad::{Error, L2Loss};
+/// use ndarray::array;
+///
+/// let error = L2Loss::new().loss(&array![1.0f32, 2.0], &array![1.0f32]).unwrap_err();
+/// assert_eq!(error.to_string(), "label has shape [1], expected [2]");
+/// ```
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An argument's shape differs from the one it must have.
+    #[error("{argument} has shape {found:?}, expected {expected:?}")]
+    Shape {
+        /// The argument's name.
+        argument: &'static str,
+        /// The shape it has.
+        found: Vec<usize>,
+        /// The shape it must have.
+        expected: Vec<usize>,
+    },
+
+    /// A factor is none of the shapes that spread over the losses.
+    #[error(
+        "{argument} has shape {found:?}, expected one that broadcasts to {broadcast:?}, \
+         or {losses:?}, or [{samples}] for one per sample"
+    )]
+    Broadcast {
+        /// The argument's name.
+        argument: &'static str,
+        /// The shape it has.
+        found: Vec<usize>,
+        /// pred's shape with 1 on every axis that the loss reduces.
+        broadcast: Vec<usize>,
+        /// The shape of the losses.
+        losses: Vec<usize>,
+        /// How many samples there are.
+        samples: usize,
+    },
+
+    /// An axis lies outside pred's.
+    #[error("{option} is {axis}, pred has {rank} axes")]
+    Axis {
+        /// `"axis"` or `"batch_axis"`.
+        option: &'static str,
+        /// The axis that was asked for.
+        axis: isize,
+        /// How many axes pred has.
+        rank: usize,
+    },
+
+    /// The class axis is the batch axis too.
+    #[error("axis {axis} is both the class axis and the batch axis")]
+    SameAxis {
+        /// The axis, counted from the front.
+        axis: usize,
+    },
+
+    /// An integer label names no class.
+    #[error("label at {index:?} is {found}, expected a class below {classes}")]
+    Label {
+        /// The position of the label.
+        index: Vec<usize>,
+        /// The label.
+        found: String,
+        /// How many classes there are.
+        classes: usize,
+    },
+
+    /// An option has a value that the loss is not defined for.
+    #[error("{option} is {found}, expected {expected}")]
+    Value {
+        /// The option's name.
+        option: &'static str,
+        /// The value.
+        found: f64,
+        /// What the option takes.
+        expected: &'static str,
+    },
+
+    /// The class axis has no classes.
+    #[error("pred has shape {shape:?}: axis {axis} has no classes")]
+    NoClasses {
+        /// pred's shape.
+        shape: Vec<usize>,
+        /// The class axis, counted from the front.
+        axis: usize,
+    },
+
+    /// A mean over no elements was asked for.
+    #[error("pred has shape {shape:?}: {reduction:?} would average no elements")]
+    EmptyMean {
+        /// pred's shape.
+        shape: Vec<usize>,
+        /// The reduction that was asked for.
+        reduction: Reduction,
+    },
+
+    /// One number was asked for, but the reduction leaves several losses.
+    #[error("{reduction:?} gives an array of losses, a scalar needs Mean or Sum")]
+    NotScalar {
+        /// The reduction that was asked for.
+        reduction: Reduction,
+    },
+}

@@ -1,0 +1,11 @@
+//! One file a loss: its options, what it computes, and the formula.
+
+mod common;
+mod l2;
+mod pointwise;
+mod sigmoid_bce;
+
+pub use common::{Common, Problem};
+pub use l2::L2Loss;
+pub use pointwise::{Labelled, Pointwise};
+pub use sigmoid_bce::{SigmoidBce, SigmoidBceLoss};

@@ -1,0 +1,226 @@
+use super::common::{applied, common_options};
+use super::{Common, Problem};
+use crate::Error;
+use crate::checks::{self, Shapes};
+use crate::drivers::elementwise::{self, Elementwise, ValueGrad};
+use crate::drivers::{Outputs, Plan};
+use crate::element::Element;
+use crate::layout::Grid;
+use crate::math::lanes::{log, log1p, logistic_tail};
+use crate::simd::{Isa, Lanes};
+use crate::tensor::{Source, Tensor};
+use crate::{Call, InPlaceCall};
+use ndarray::{ArrayRef, Dimension};
+
+/// Binary cross entropy of a logit, or of a probability.
+///
+/// With `p` the weight of positive examples (1 where it is not given):
+///
+/// | | of a logit `x` (the default) | of a probability `x` ([`from_sigmoid`](Self::from_sigmoid)) |
+/// |---|---|---|
+/// | loss | `p label softplus(−x) + (1 − label) softplus(x)` | `−p label ln(x + ε) − (1 − label) ln(1 − x + ε)`, ε = 10⁻¹² |
+/// | gradient | `(1 − label) σ(x) − p label σ(−x)` | `(1 − label) / (1 − x + ε) − p label / (x + ε)` |
+/// | pred | any number; ±∞ too | 0 to 1, else NaN from the logarithm (a little beyond, by ε) |
+/// | accuracy | A: both terms' absolute values; G: 1 and p, times the label's share | A and G: both terms' absolute values |
+///
+/// `label` has pred's shape and lies between 0 and 1; other labels follow the formula. At a logit
+/// of 0 the gradient is `½ − label`. A term whose factor is 0 is 0 even where the other factor is
+/// infinite: a logit of +∞ costs 0 for the label 1 and +∞ for any other. Confident predictions keep
+/// their relative accuracy: the logit −20 costs 2.06·10⁻⁹ for the label 0. A NaN is the loss and
+/// gradient of its element.
+///
+/// ```
+/// use lossgrad::SigmoidBceLoss;
+/// use ndarray::array;
+///
+/// let (logits, label) = (array![[0.0f32, 100.0]], array![[1.0, 1.0]]);
+/// let (loss, grad) = SigmoidBceLoss::new().loss_and_grad(&logits, &label)?;
+/// assert_eq!(loss, array![0.5 * std::f32::consts::LN_2]);
+/// assert_eq!(grad[[0, 0]], -0.25);
+/// # Ok::<(), lossgrad::Error>(())
+/// ```
+#[doc(alias(
+    "SigmoidBCELoss",
+    "SigmoidBinaryCrossEntropyLoss",
+    "BCEWithLogitsLoss",
+    "BCELoss",
+    "BinaryCrossentropy"
+))]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SigmoidBceLoss {
+    common: Common,
+    from_sigmoid: bool,
+}
+
+impl SigmoidBceLoss {
+    common_options!();
+
+    /// Whether pred holds probabilities, the output of a sigmoid, instead of logits. Logits are
+    /// more accurate and faster.
+    pub fn from_sigmoid(mut self, from_sigmoid: bool) -> Self {
+        self.from_sigmoid = from_sigmoid;
+        self
+    }
+
+    applied!(labels: T, problem: SigmoidBce<'a, T>);
+}
+
+/// A [`SigmoidBceLoss`] with its labels.
+pub struct SigmoidBce<'a, T> {
+    loss: SigmoidBceLoss,
+    label: Tensor<'a, T>,
+    pos_weight: Option<Tensor<'a, T>>,
+}
+
+impl<'a, T> SigmoidBce<'a, T> {
+    fn new<E: Dimension>(loss: SigmoidBceLoss, label: &'a ArrayRef<T, E>) -> Self {
+        Self {
+            loss,
+            label: Tensor::new(label),
+            pos_weight: None,
+        }
+    }
+}
+
+impl<'a, T: Element, D: Dimension> Call<'a, SigmoidBce<'a, T>, T, D> {
+    /// Multiplies the loss of positive examples. It has pred's rank and spreads over pred by
+    /// NumPy's rule: of shape (1, C) for one weight a class.
+    pub fn pos_weight<E: Dimension>(mut self, pos_weight: &'a ArrayRef<T, E>) -> Self {
+        self.problem.pos_weight = Some(Tensor::new(pos_weight));
+        self
+    }
+}
+
+impl<'a, T: Element> InPlaceCall<'a, SigmoidBce<'a, T>, T> {
+    /// As [`Call::pos_weight`].
+    pub fn pos_weight<E: Dimension>(mut self, pos_weight: &'a ArrayRef<T, E>) -> Self {
+        self.problem.pos_weight = Some(Tensor::new(pos_weight));
+        self
+    }
+}
+
+impl<'a, T: Element> Problem<T> for SigmoidBce<'a, T> {
+    type Inputs = (Source<'a, T>, Option<Source<'a, T>>);
+
+    fn common(&self) -> Common {
+        self.loss.common
+    }
+
+    fn check(&self, shapes: &Shapes, grid: &Grid) -> Result<Self::Inputs, Error> {
+        checks::shape("label", &self.label.shape, &shapes.pred)?;
+        let pos_weight = match &self.pos_weight {
+            Some(pos_weight) => {
+                let spread = shapes.broadcast_to_pred("pos_weight", pos_weight)?;
+                Some(Source::new(&spread, grid, None))
+            }
+            None => None,
+        };
+        Ok((Source::new(&self.label, grid, None), pos_weight))
+    }
+
+    fn run(&self, (label, pos_weight): Self::Inputs, plan: &Plan<'_, T>, outputs: Outputs<'_, T>) {
+        match (self.loss.from_sigmoid, pos_weight) {
+            (false, None) => elementwise::run(OfLogit, plan, [label], outputs),
+            (false, Some(weight)) => elementwise::run(OfLogit, plan, [label, weight], outputs),
+            (true, None) => elementwise::run(OfProbability, plan, [label], outputs),
+            (true, Some(weight)) => {
+                elementwise::run(OfProbability, plan, [label, weight], outputs);
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct OfLogit;
+
+impl OfLogit {
+    /// The loss is `missed |x| + total ln(1 + e^-|x|)`, where `missed` weighs the outcome that the
+    /// sign of the logit speaks against, and `total` both: no term is negative, none cancels.
+    #[inline(always)]
+    fn eval<T: Element, S: Isa>(
+        logit: Lanes<T, S>,
+        missed: Lanes<T, S>,
+        total: Lanes<T, S>,
+    ) -> ValueGrad<T, S> {
+        let zero = logit.splat_like(0.0);
+        let size = logit.abs();
+        let (softplus, sigmoid) = logistic_tail(size);
+        let linear = missed.eq(zero).select(zero, missed * size);
+        let toward_zero = total.mul_add(sigmoid, -missed);
+        ValueGrad {
+            value: total.mul_add(softplus, linear),
+            grad: logit.gt(zero).select(-toward_zero, toward_zero),
+        }
+    }
+}
+
+impl<T: Element> Elementwise<T, 1> for OfLogit {
+    #[inline(always)]
+    fn eval<S: Isa>(self, logit: Lanes<T, S>, [label]: [Lanes<T, S>; 1]) -> ValueGrad<T, S> {
+        let (zero, one) = (logit.splat_like(0.0), logit.splat_like(1.0));
+        let missed = logit.gt(zero).select(one - label, label);
+        Self::eval(logit, missed, one)
+    }
+}
+
+impl<T: Element> Elementwise<T, 2> for OfLogit {
+    #[inline(always)]
+    fn eval<S: Isa>(
+        self,
+        logit: Lanes<T, S>,
+        [label, pos_weight]: [Lanes<T, S>; 2],
+    ) -> ValueGrad<T, S> {
+        let (zero, one) = (logit.splat_like(0.0), logit.splat_like(1.0));
+        let (positive, negative) = (pos_weight * label, one - label);
+        let missed = logit.gt(zero).select(negative, positive);
+        Self::eval(logit, missed, positive + negative)
+    }
+}
+
+/// What is added to a probability before its logarithm is taken: Gluon's.
+const EPSILON: f64 = 1e-12;
+
+#[derive(Clone, Copy)]
+struct OfProbability;
+
+impl OfProbability {
+    /// Of `x` and `1 − x`, the smaller one's logarithm is taken directly and the larger one's
+    /// through `log1p` of the smaller, so that neither loses its relative accuracy.
+    #[inline(always)]
+    fn eval<T: Element, S: Isa>(
+        x: Lanes<T, S>,
+        positive: Lanes<T, S>,
+        negative: Lanes<T, S>,
+    ) -> ValueGrad<T, S> {
+        let (one, epsilon) = (x.splat_like(1.0), x.splat_like(EPSILON));
+        let low = x.lt(x.splat_like(0.5));
+        let smaller = low.select(x, one - x);
+        let (of_smaller, of_larger) = (log(smaller + epsilon), log1p(epsilon - smaller));
+        let ln_x = low.select(of_smaller, of_larger);
+        let ln_rest = low.select(of_larger, of_smaller);
+        let to_positive = positive / (x + epsilon);
+        let to_negative = negative / ((one - x) + epsilon);
+        ValueGrad {
+            value: -positive.mul_add(ln_x, negative * ln_rest),
+            grad: to_negative - to_positive,
+        }
+    }
+}
+
+impl<T: Element> Elementwise<T, 1> for OfProbability {
+    #[inline(always)]
+    fn eval<S: Isa>(self, x: Lanes<T, S>, [label]: [Lanes<T, S>; 1]) -> ValueGrad<T, S> {
+        Self::eval(x, label, x.splat_like(1.0) - label)
+    }
+}
+
+impl<T: Element> Elementwise<T, 2> for OfProbability {
+    #[inline(always)]
+    fn eval<S: Isa>(
+        self,
+        x: Lanes<T, S>,
+        [label, pos_weight]: [Lanes<T, S>; 2],
+    ) -> ValueGrad<T, S> {
+        Self::eval(x, pos_weight * label, x.splat_like(1.0) - label)
+    }
+}

@@ -1,0 +1,108 @@
+use super::Functions;
+use super::polynomial::horner;
+use crate::simd::{Bits, Float, Isa, Lanes};
+
+/// `e^x`.
+///
+/// `x = n ln 2 + r` with `|r| <= ln(2) / 2`: `n` is rounded by adding a large constant, `r` is exact
+/// to twice the precision of the argument, a polynomial gives `e^r`, and `2^n` is multiplied in by
+/// halves, so that the only rounding of a subnormal result is the last.
+///
+/// Valid for every argument. Largest error: [`accuracy::EXP`](super::accuracy::EXP).
+#[inline(always)]
+pub(crate) fn exp<T: Functions, S: Isa>(x: Lanes<T, S>) -> Lanes<T, S> {
+    let x = x.splat_like(T::EXP_TO_ZERO).max(x);
+    let x = x.splat_like(T::EXP_TO_INFINITY).min(x);
+    let (biased, r) = reduce(x, 2 * T::BIAS);
+    let (first, second) = halves(biased);
+    exp_reduced(r, 1.0) * first * second
+}
+
+/// `e^x` for `x <= 0`, the inner loop of softmax.
+///
+/// As [`exp`], with one multiplication by `2^(n - 1)`, a number that is 0 where `n` is the smallest
+/// exponent of a normal number; the factor of 2 that is missing is in the polynomial. Results
+/// below 1.42 times the smallest normal number become 0, so none is subnormal; `e^0` is exactly 1
+/// and `e^-inf` exactly 0.
+///
+/// Valid for `x <= 0` and NaN. Largest error: [`accuracy::EXP_NONPOS`](super::accuracy::EXP_NONPOS).
+#[inline(always)]
+pub(crate) fn exp_nonpos<T: Functions, S: Isa>(x: Lanes<T, S>) -> Lanes<T, S> {
+    let smallest = 1 - T::BIAS;
+    let x = x
+        .splat_like(f64::from(smallest) * core::f64::consts::LN_2)
+        .max(x);
+    exp_shifted(x, -1)
+}
+
+/// `e^x` for `x <= 0`, with subnormal results.
+///
+/// As [`exp_nonpos`], with `2^-64` in the polynomial and `2^(n + 64)` for the multiplication, which
+/// is always a normal number: the product is rounded once.
+#[inline(always)]
+pub(super) fn exp_nonpos_gradual<T: Functions, S: Isa>(x: Lanes<T, S>) -> Lanes<T, S> {
+    exp_shifted(x.splat_like(T::EXP_TO_ZERO).max(x), 64)
+}
+
+/// `e^x - 1`.
+///
+/// As [`exp`], with a polynomial for `e^r - 1`: the result is `2^n (e^r - 1) + (2^n - 1)`, where the
+/// last term is exact as long as it matters. Everything is halved until the end, since `2^n` may
+/// overflow where the result does not.
+///
+/// Valid for every argument. Largest error: [`accuracy::EXPM1`](super::accuracy::EXPM1).
+#[inline(always)]
+pub(crate) fn expm1<T: Functions, S: Isa>(x: Lanes<T, S>) -> Lanes<T, S> {
+    let y = x.splat_like(T::EXPM1_TO_MINUS_ONE).max(x);
+    let y = y.splat_like(T::EXP_TO_INFINITY).min(y);
+    let (biased, r) = reduce(y, T::BIAS - 1);
+    let half_power = power(biased);
+    let tail = horner(r, T::EXPM1, 1.0);
+    let reduced = (r * r).mul_add(tail, r);
+    let half = half_power.mul_add(reduced, half_power - x.splat_like(0.5));
+    // The sum would lose the sign of -0 and the last bit of a subnormal number.
+    x.abs()
+        .lt(x.splat_like(T::LINEAR_BELOW))
+        .select(x, half + half)
+}
+
+/// `e^x` as `2^-shift e^r` times `2^(n + shift)`.
+#[inline(always)]
+fn exp_shifted<T: Functions, S: Isa>(x: Lanes<T, S>, shift: i32) -> Lanes<T, S> {
+    let (biased, r) = reduce(x, T::BIAS + shift);
+    exp_reduced(r, f64::from(-shift).exp2()) * power(biased)
+}
+
+/// `(n + bias, r)` with `x = n ln 2 + r`; the sum stands in the low bits.
+#[inline(always)]
+fn reduce<T: Functions, S: Isa>(x: Lanes<T, S>, bias: i32) -> (Bits<T, S>, Lanes<T, S>) {
+    // Neighbours are 1 apart here and for a while in both directions: the sum is an integer.
+    let round = x.splat_like(1.5 * T::COUNTING + f64::from(bias));
+    let biased = x.mul_add(x.splat_like(core::f64::consts::LOG2_E), round);
+    let n = biased - round;
+    let r = n.neg_mul_add(x.splat_like(T::LN_2.0), x);
+    let r = n.neg_mul_add(x.splat_like(T::LN_2.1), r);
+    (biased.to_bits(), r)
+}
+
+/// `scale e^r`.
+#[inline(always)]
+fn exp_reduced<T: Functions, S: Isa>(r: Lanes<T, S>, scale: f64) -> Lanes<T, S> {
+    let scale_lanes = r.splat_like(scale);
+    horner(r, T::EXP, scale)
+        .mul_add(r, scale_lanes)
+        .mul_add(r, scale_lanes)
+}
+
+/// The number whose exponent field is the low bits of `biased`.
+#[inline(always)]
+fn power<T: Functions, S: Isa>(biased: Bits<T, S>) -> Lanes<T, S> {
+    T::shift_to_exponent(biased).to_float()
+}
+
+/// Two powers of 2, about equal, whose exponent fields add up to `biased`.
+#[inline(always)]
+fn halves<T: Functions, S: Isa>(biased: Bits<T, S>) -> (Lanes<T, S>, Lanes<T, S>) {
+    let first = biased.shr::<1>();
+    (power(first), power(biased - first))
+}

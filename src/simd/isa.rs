@@ -1,0 +1,58 @@
+use super::Registers;
+
+/// One instruction set: pulp's operations and the ones it lacks.
+///
+/// Every method is exact or correctly rounded, so it gives the same bits at every level; NaN
+/// payloads excepted.
+pub trait Isa: pulp::Simd {
+    /// As many registers as 16 lanes of 32 bits take.
+    type Registers32<R: Copy>: Registers<R>;
+
+    /// As many registers as 8 lanes of 64 bits take.
+    type Registers64<R: Copy>: Registers<R>;
+
+    /// `a > b ? a : b`: a NaN in either gives `b`.
+    fn max_f32(self, a: Self::f32s, b: Self::f32s) -> Self::f32s;
+    /// `a > b ? a : b`: a NaN in either gives `b`.
+    fn max_f64(self, a: Self::f64s, b: Self::f64s) -> Self::f64s;
+    /// `a < b ? a : b`: a NaN in either gives `b`.
+    fn min_f32(self, a: Self::f32s, b: Self::f32s) -> Self::f32s;
+    /// `a < b ? a : b`: a NaN in either gives `b`.
+    fn min_f64(self, a: Self::f64s, b: Self::f64s) -> Self::f64s;
+
+    /// Shifts every lane to the left by `N` bits.
+    fn shl_u32<const N: u32>(self, a: Self::u32s) -> Self::u32s;
+    /// Shifts every lane to the right by `N` bits, filling with zeros.
+    fn shr_u32<const N: u32>(self, a: Self::u32s) -> Self::u32s;
+    /// Shifts every lane to the left by `N` bits.
+    fn shl_u64<const N: u32>(self, a: Self::u64s) -> Self::u64s;
+    /// Shifts every lane to the right by `N` bits, filling with zeros.
+    fn shr_u64<const N: u32>(self, a: Self::u64s) -> Self::u64s;
+
+    /// One bit a lane, lane 0 the lowest.
+    fn mask_bits_32(self, mask: Self::m32s) -> u32;
+    /// One bit a lane, lane 0 the lowest.
+    fn mask_bits_64(self, mask: Self::m64s) -> u32;
+
+    /// Lanes 0 to 7 and lanes 8 to 15 as f64.
+    fn widen(self, lanes: Self::Registers32<Self::f32s>) -> [Self::Registers64<Self::f64s>; 2];
+
+    /// The inverse of [`widen`](Self::widen), rounding to nearest even.
+    fn narrow(self, halves: [Self::Registers64<Self::f64s>; 2]) -> Self::Registers32<Self::f32s>;
+
+    /// Writes a register past the caches where the instruction set can, else plainly.
+    ///
+    /// # Safety
+    /// `to` is valid for writing a whole register and aligned to 16 bytes; a [`fence`](Self::fence)
+    /// must follow before the memory is handed to another thread.
+    unsafe fn stream_f32(self, to: *mut f32, register: Self::f32s);
+
+    /// Writes a register past the caches where the instruction set can, else plainly.
+    ///
+    /// # Safety
+    /// As for [`stream_f32`](Self::stream_f32).
+    unsafe fn stream_f64(self, to: *mut f64, register: Self::f64s);
+
+    /// Orders streamed writes before everything that follows.
+    fn fence(self);
+}

@@ -1,0 +1,256 @@
+use super::lanes::run;
+use super::{Float, Isa, Lanes, Mask, Registers};
+use core::marker::PhantomData;
+
+impl<T: Float, S: Isa> Lanes<T, S> {
+    /// The first lanes of `from`, which holds at least [`Float::LANES`] values.
+    #[inline(always)]
+    pub fn load(simd: S, from: &[T]) -> Self {
+        assert!(from.len() >= T::LANES);
+        // SAFETY: the slice holds 64 bytes or more.
+        unsafe { Self::load_raw(simd, from.as_ptr()) }
+    }
+
+    /// The first lanes of `from`, as many as it holds, and zeros behind it.
+    #[inline(always)]
+    pub fn load_partial(simd: S, from: &[T]) -> Self {
+        let mask = Mask::first(simd, from.len());
+        // SAFETY: the mask's lanes lie within the slice.
+        unsafe { Self::load_raw_masked(mask, simd, from.as_ptr()) }
+    }
+
+    /// Writes the lanes to the front of `to`, which holds at least [`Float::LANES`] values.
+    #[inline(always)]
+    pub fn store(self, to: &mut [T]) {
+        assert!(to.len() >= T::LANES);
+        // SAFETY: the slice holds 64 bytes or more.
+        unsafe { self.store_raw(to.as_mut_ptr()) }
+    }
+
+    /// Writes the first lanes to `to`, as many as it holds.
+    #[inline(always)]
+    pub fn store_partial(self, to: &mut [T]) {
+        let mask = Mask::first(self.simd, to.len());
+        // SAFETY: the mask's lanes lie within the slice.
+        unsafe { self.store_raw_masked(mask, to.as_mut_ptr()) }
+    }
+
+    /// # Safety
+    /// 64 bytes at `from` are readable.
+    #[inline(always)]
+    unsafe fn load_raw(simd: S, from: *const T) -> Self {
+        #[inline(always)]
+        fn load<T: Float, S: Isa>(simd: S, from: *const T) -> Lanes<T, S> {
+            // SAFETY: the caller of `load_raw` promises 64 bytes, which every register lies in.
+            let first = unsafe { T::load(simd, from) };
+            let mut registers = <T::Many<S, _> as Registers<_>>::splat(first);
+            for k in 1..Lanes::<T, S>::REGISTERS {
+                // SAFETY: as above.
+                let next = unsafe { T::load(simd, from.add(k * Lanes::<T, S>::PER_REGISTER)) };
+                registers.set(k, next);
+            }
+            Lanes { simd, registers }
+        }
+        run(load::<T, S>, simd, from)
+    }
+
+    /// # Safety
+    /// The lanes of `mask` are readable at `from`.
+    #[inline(always)]
+    unsafe fn load_raw_masked(mask: Mask<T, S>, simd: S, from: *const T) -> Self {
+        #[inline(always)]
+        fn load<T: Float, S: Isa>(simd: S, (mask, from): (&Mask<T, S>, *const T)) -> Lanes<T, S> {
+            // SAFETY: the caller of `load_raw_masked` promises the lanes of the mask; others are
+            // not touched.
+            let first = unsafe { T::load_masked(simd, mask.register(0), from) };
+            let mut registers = <T::Many<S, _> as Registers<_>>::splat(first);
+            for k in 1..Lanes::<T, S>::REGISTERS {
+                let from = from.wrapping_add(k * Lanes::<T, S>::PER_REGISTER);
+                // SAFETY: as above.
+                registers.set(k, unsafe { T::load_masked(simd, mask.register(k), from) });
+            }
+            Lanes { simd, registers }
+        }
+        run(load::<T, S>, simd, (&mask, from))
+    }
+
+    /// # Safety
+    /// 64 bytes at `to` are writable.
+    #[inline(always)]
+    unsafe fn store_raw(self, to: *mut T) {
+        #[inline(always)]
+        fn store<T: Float, S: Isa>(simd: S, (lanes, to): (&Lanes<T, S>, *mut T)) {
+            for k in 0..Lanes::<T, S>::REGISTERS {
+                let to = to.wrapping_add(k * Lanes::<T, S>::PER_REGISTER);
+                // SAFETY: the caller of `store_raw` promises 64 bytes, which the register lies in.
+                unsafe { T::store(simd, to, lanes.registers.get(k)) }
+            }
+        }
+        run(store::<T, S>, self.simd, (&self, to));
+    }
+
+    /// # Safety
+    /// The lanes of `mask` are writable at `to`.
+    #[inline(always)]
+    unsafe fn store_raw_masked(self, mask: Mask<T, S>, to: *mut T) {
+        #[inline(always)]
+        fn store<T: Float, S: Isa>(
+            simd: S,
+            (lanes, mask, to): (&Lanes<T, S>, &Mask<T, S>, *mut T),
+        ) {
+            for k in 0..Lanes::<T, S>::REGISTERS {
+                let to = to.wrapping_add(k * Lanes::<T, S>::PER_REGISTER);
+                // SAFETY: the caller of `store_raw_masked` promises the lanes of the mask; others
+                // are not touched.
+                unsafe { T::store_masked(simd, mask.register(k), to, lanes.registers.get(k)) }
+            }
+        }
+        run(store::<T, S>, self.simd, (&self, &mask, to));
+    }
+
+    /// # Safety
+    /// 64 bytes at `to` are writable and aligned to 16 bytes.
+    #[inline(always)]
+    unsafe fn stream_raw(self, to: *mut T) {
+        #[inline(always)]
+        fn stream<T: Float, S: Isa>(simd: S, (lanes, to): (&Lanes<T, S>, *mut T)) {
+            for k in 0..Lanes::<T, S>::REGISTERS {
+                let to = to.wrapping_add(k * Lanes::<T, S>::PER_REGISTER);
+                // SAFETY: the caller of `stream_raw` promises 64 bytes, aligned to 16.
+                unsafe { T::stream(simd, to, lanes.registers.get(k)) }
+            }
+        }
+        run(stream::<T, S>, self.simd, (&self, to));
+    }
+}
+
+/// A run of values to read and, at the same positions, a run to write: two runs of memory or, for
+/// work in place, one.
+///
+/// A position is written only after it was read, so a kernel has one body for both cases.
+pub struct InOut<'a, T> {
+    source: *const T,
+    target: *mut T,
+    len: usize,
+    writable: usize,
+    memory: PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: an `InOut` is a shared and a mutable slice (or the mutable one alone) under another name.
+unsafe impl<T: Send + Sync> Send for InOut<'_, T> {}
+
+impl<'a, T: Float> InOut<'a, T> {
+    /// Values to read and nothing to write.
+    #[inline(always)]
+    pub fn read(source: &'a [T]) -> Self {
+        Self {
+            source: source.as_ptr(),
+            target: core::ptr::null_mut(),
+            len: source.len(),
+            writable: 0,
+            memory: PhantomData,
+        }
+    }
+
+    /// Values to read and as many to write elsewhere.
+    #[inline(always)]
+    pub fn copy(source: &'a [T], target: &'a mut [T]) -> Self {
+        assert_eq!(source.len(), target.len());
+        Self {
+            source: source.as_ptr(),
+            target: target.as_mut_ptr(),
+            len: source.len(),
+            writable: source.len(),
+            memory: PhantomData,
+        }
+    }
+
+    /// Values to read and to overwrite.
+    #[inline(always)]
+    pub fn in_place(target: &'a mut [T]) -> Self {
+        let len = target.len();
+        let target = target.as_mut_ptr();
+        Self {
+            source: target,
+            target,
+            len,
+            writable: len,
+            memory: PhantomData,
+        }
+    }
+
+    /// How many values there are to read.
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The `len` positions from `start` on.
+    #[inline(always)]
+    pub fn part(&mut self, start: usize, len: usize) -> InOut<'_, T> {
+        assert!(start <= self.len && len <= self.len - start);
+        let writable = if self.writable == 0 { 0 } else { len };
+        InOut {
+            source: self.source.wrapping_add(start),
+            target: self.target.wrapping_add(start),
+            len,
+            writable,
+            memory: PhantomData,
+        }
+    }
+
+    /// The value at `index`.
+    #[inline(always)]
+    pub fn get(&self, index: usize) -> T {
+        assert!(index < self.len);
+        // SAFETY: `index` lies within the readable run.
+        unsafe { *self.source.add(index) }
+    }
+
+    /// The lanes from `at` on. Unless `FULL`, the end of the run may cut them off: zeros follow.
+    #[inline(always)]
+    pub fn load<S: Isa, const FULL: bool>(&self, simd: S, at: usize) -> Lanes<T, S> {
+        assert!(at <= self.len);
+        let rest = self.len - at;
+        if FULL {
+            assert!(T::LANES <= rest);
+            // SAFETY: the lanes lie within the readable run.
+            unsafe { Lanes::load_raw(simd, self.source.add(at)) }
+        } else {
+            // SAFETY: the mask's lanes lie within the readable run.
+            unsafe { Lanes::load_raw_masked(Mask::first(simd, rest), simd, self.source.add(at)) }
+        }
+    }
+
+    /// Writes lanes at `at`. Unless `FULL`, only as many as the run has room for.
+    #[inline(always)]
+    pub fn store<S: Isa, const FULL: bool>(&mut self, at: usize, lanes: Lanes<T, S>) {
+        assert!(at <= self.writable);
+        let rest = self.writable - at;
+        if FULL {
+            assert!(T::LANES <= rest);
+            // SAFETY: the lanes lie within the writable run.
+            unsafe { lanes.store_raw(self.target.add(at)) }
+        } else {
+            // SAFETY: the mask's lanes lie within the writable run.
+            unsafe { lanes.store_raw_masked(Mask::first(lanes.simd, rest), self.target.add(at)) }
+        }
+    }
+
+    /// Whether [`stream`](Self::stream) may be used: the target is aligned to 16 bytes.
+    #[inline(always)]
+    pub fn can_stream(&self) -> bool {
+        self.target.addr().is_multiple_of(16)
+    }
+
+    /// Writes lanes at `at`, a multiple of a full vector, past the caches; needs
+    /// [`can_stream`](Self::can_stream), and a fence before another thread may read.
+    #[inline(always)]
+    pub fn stream<S: Isa>(&mut self, at: usize, lanes: Lanes<T, S>) {
+        assert!(at <= self.writable && T::LANES <= self.writable - at);
+        debug_assert!(self.can_stream() && at.is_multiple_of(T::LANES));
+        // SAFETY: the lanes lie within the writable run, whose alignment the caller has asked for;
+        // a whole number of vectors behind it the alignment is the same.
+        unsafe { lanes.stream_raw(self.target.add(at)) }
+    }
+}

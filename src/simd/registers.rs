@@ -1,0 +1,37 @@
+/// The registers that make up 64 bytes: one on AVX-512, two on AVX2, four on NEON, one a lane on
+/// the scalar level.
+///
+/// `R` is a vector, a mask or a vector of bits; loops over `0..COUNT` unroll and the array dissolves
+/// into registers once everything is inlined.
+pub trait Registers<R: Copy>: Copy {
+    /// How many registers there are.
+    const COUNT: usize;
+
+    /// The same register in every place.
+    fn splat(register: R) -> Self;
+
+    /// The register at `index`.
+    fn get(&self, index: usize) -> R;
+
+    /// Replaces the register at `index`.
+    fn set(&mut self, index: usize, register: R);
+}
+
+impl<R: Copy, const N: usize> Registers<R> for [R; N] {
+    const COUNT: usize = N;
+
+    #[inline(always)]
+    fn splat(register: R) -> Self {
+        [register; N]
+    }
+
+    #[inline(always)]
+    fn get(&self, index: usize) -> R {
+        self[index]
+    }
+
+    #[inline(always)]
+    fn set(&mut self, index: usize, register: R) {
+        self[index] = register;
+    }
+}

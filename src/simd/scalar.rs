@@ -1,0 +1,90 @@
+use super::{Isa, Registers};
+use pulp::Scalar;
+
+impl Isa for Scalar {
+    type Registers32<R: Copy> = [R; 16];
+    type Registers64<R: Copy> = [R; 8];
+
+    #[inline(always)]
+    fn max_f32(self, a: f32, b: f32) -> f32 {
+        if a > b { a } else { b }
+    }
+
+    #[inline(always)]
+    fn max_f64(self, a: f64, b: f64) -> f64 {
+        if a > b { a } else { b }
+    }
+
+    #[inline(always)]
+    fn min_f32(self, a: f32, b: f32) -> f32 {
+        if a < b { a } else { b }
+    }
+
+    #[inline(always)]
+    fn min_f64(self, a: f64, b: f64) -> f64 {
+        if a < b { a } else { b }
+    }
+
+    #[inline(always)]
+    fn shl_u32<const N: u32>(self, a: u32) -> u32 {
+        a << N
+    }
+
+    #[inline(always)]
+    fn shr_u32<const N: u32>(self, a: u32) -> u32 {
+        a >> N
+    }
+
+    #[inline(always)]
+    fn shl_u64<const N: u32>(self, a: u64) -> u64 {
+        a << N
+    }
+
+    #[inline(always)]
+    fn shr_u64<const N: u32>(self, a: u64) -> u64 {
+        a >> N
+    }
+
+    #[inline(always)]
+    fn mask_bits_32(self, mask: bool) -> u32 {
+        mask as u32
+    }
+
+    #[inline(always)]
+    fn mask_bits_64(self, mask: bool) -> u32 {
+        mask as u32
+    }
+
+    #[inline(always)]
+    fn widen(self, lanes: [f32; 16]) -> [[f64; 8]; 2] {
+        let mut halves = [[0.0; 8]; 2];
+        for k in 0..16 {
+            halves[k / 8][k % 8] = f64::from(lanes[k]);
+        }
+        halves
+    }
+
+    #[inline(always)]
+    fn narrow(self, halves: [[f64; 8]; 2]) -> [f32; 16] {
+        let mut lanes = <[f32; 16]>::splat(0.0);
+        for k in 0..16 {
+            lanes[k] = halves[k / 8][k % 8] as f32;
+        }
+        lanes
+    }
+
+    #[inline(always)]
+    unsafe fn stream_f32(self, to: *mut f32, register: f32) {
+        // SAFETY: the caller promises that `to` is valid for a register.
+        unsafe { to.write(register) }
+    }
+
+    #[inline(always)]
+    unsafe fn stream_f64(self, to: *mut f64, register: f64) {
+        // SAFETY: the caller promises that `to` is valid for a register.
+        unsafe { to.write(register) }
+    }
+
+    #[inline(always)]
+    fn fence(self) {}
+}

@@ -1,0 +1,81 @@
+use super::lanes::run;
+use super::{Float, Isa, Lanes};
+
+/// A sum that is held in f64, lane by lane, and folded by halves at the end.
+///
+/// Lane k of every vector added belongs to lane k of the sum, so the result depends on the order
+/// of the vectors alone.
+#[derive(Clone, Copy)]
+pub(crate) struct Sum<S: Isa> {
+    simd: S,
+    lanes: [<f64 as Float>::Many<S, <f64 as Float>::Vector<S>>; 2],
+}
+
+impl<S: Isa> Sum<S> {
+    #[inline(always)]
+    pub(crate) fn zero(simd: S) -> Self {
+        let zeros = Lanes::<f64, S>::splat(simd, 0.0).registers;
+        Self {
+            simd,
+            lanes: [zeros; 2],
+        }
+    }
+
+    /// Adds every lane to its own sum.
+    #[inline(always)]
+    pub(crate) fn add<T: Float>(&mut self, terms: Lanes<T, S>) {
+        #[inline(always)]
+        fn add<T: Float, S: Isa>(simd: S, (sum, terms): (&mut Sum<S>, &Lanes<T, S>)) {
+            T::widen_add(simd, &mut sum.lanes, terms.registers);
+        }
+        run(add::<T, S>, self.simd, (self, &terms));
+    }
+
+    /// Adds two sums lane by lane.
+    #[inline(always)]
+    pub(crate) fn plus(mut self, other: Self) -> Self {
+        for half in 0..2 {
+            let a = Lanes::<f64, S> {
+                simd: self.simd,
+                registers: self.lanes[half],
+            };
+            let b = Lanes::<f64, S> {
+                simd: self.simd,
+                registers: other.lanes[half],
+            };
+            self.lanes[half] = (a + b).registers;
+        }
+        self
+    }
+
+    /// Each lane's sum, rounded to `T`.
+    #[inline(always)]
+    pub(crate) fn narrow<T: Float>(self) -> Lanes<T, S> {
+        #[inline(always)]
+        fn narrow<T: Float, S: Isa>(simd: S, sum: &Sum<S>) -> Lanes<T, S> {
+            Lanes {
+                simd,
+                registers: T::narrow(simd, sum.lanes),
+            }
+        }
+        run(narrow::<T, S>, self.simd, &self)
+    }
+
+    /// All lanes, folded by halves.
+    #[inline(always)]
+    pub(crate) fn fold(self) -> f64 {
+        let mut sums = [0.0; 8];
+        let [low, high] = self.lanes;
+        let low = Lanes::<f64, S> {
+            simd: self.simd,
+            registers: low,
+        };
+        let high = Lanes::<f64, S> {
+            simd: self.simd,
+            registers: high,
+        };
+        (low + high).store(&mut sums);
+        let [a, b, c, d, e, f, g, h] = sums;
+        ((a + e) + (c + g)) + ((b + f) + (d + h))
+    }
+}

@@ -1,0 +1,211 @@
+use super::Isa;
+use core::arch::x86_64::{__m128, __m256, __m256d, __m256i, __m512, __m512d, __m512i};
+use pulp::x86::{V3, V4};
+use pulp::{b8, b16, cast, f32x8, f32x16, f64x4, f64x8, m32x8, m64x4, u32x8, u32x16, u64x4, u64x8};
+
+impl Isa for V3 {
+    type Registers32<R: Copy> = [R; 2];
+    type Registers64<R: Copy> = [R; 2];
+
+    #[inline(always)]
+    fn max_f32(self, a: f32x8, b: f32x8) -> f32x8 {
+        cast(self.avx._mm256_max_ps(cast(a), cast(b)))
+    }
+
+    #[inline(always)]
+    fn max_f64(self, a: f64x4, b: f64x4) -> f64x4 {
+        cast(self.avx._mm256_max_pd(cast(a), cast(b)))
+    }
+
+    #[inline(always)]
+    fn min_f32(self, a: f32x8, b: f32x8) -> f32x8 {
+        cast(self.avx._mm256_min_ps(cast(a), cast(b)))
+    }
+
+    #[inline(always)]
+    fn min_f64(self, a: f64x4, b: f64x4) -> f64x4 {
+        cast(self.avx._mm256_min_pd(cast(a), cast(b)))
+    }
+
+    // The count of these shifts is taken from a register here: the compiler turns the constant
+    // into the immediate form, which a `u32` parameter cannot name.
+    #[inline(always)]
+    fn shl_u32<const N: u32>(self, a: u32x8) -> u32x8 {
+        let count = self.sse2._mm_cvtsi32_si128(N as i32);
+        cast::<__m256i, _>(self.avx2._mm256_sll_epi32(cast(a), count))
+    }
+
+    #[inline(always)]
+    fn shr_u32<const N: u32>(self, a: u32x8) -> u32x8 {
+        let count = self.sse2._mm_cvtsi32_si128(N as i32);
+        cast::<__m256i, _>(self.avx2._mm256_srl_epi32(cast(a), count))
+    }
+
+    #[inline(always)]
+    fn shl_u64<const N: u32>(self, a: u64x4) -> u64x4 {
+        let count = self.sse2._mm_cvtsi32_si128(N as i32);
+        cast::<__m256i, _>(self.avx2._mm256_sll_epi64(cast(a), count))
+    }
+
+    #[inline(always)]
+    fn shr_u64<const N: u32>(self, a: u64x4) -> u64x4 {
+        let count = self.sse2._mm_cvtsi32_si128(N as i32);
+        cast::<__m256i, _>(self.avx2._mm256_srl_epi64(cast(a), count))
+    }
+
+    #[inline(always)]
+    fn mask_bits_32(self, mask: m32x8) -> u32 {
+        self.avx._mm256_movemask_ps(cast(mask)) as u32
+    }
+
+    #[inline(always)]
+    fn mask_bits_64(self, mask: m64x4) -> u32 {
+        self.avx._mm256_movemask_pd(cast(mask)) as u32
+    }
+
+    #[inline(always)]
+    fn widen(self, lanes: [f32x8; 2]) -> [[f64x4; 2]; 2] {
+        let mut halves = [[f64x4(0.0, 0.0, 0.0, 0.0); 2]; 2];
+        for k in 0..2 {
+            let [low, high]: [__m128; 2] = cast(lanes[k]);
+            halves[k] = [
+                cast::<__m256d, _>(self.avx._mm256_cvtps_pd(low)),
+                cast::<__m256d, _>(self.avx._mm256_cvtps_pd(high)),
+            ];
+        }
+        halves
+    }
+
+    #[inline(always)]
+    fn narrow(self, halves: [[f64x4; 2]; 2]) -> [f32x8; 2] {
+        let mut lanes = [pulp::Simd::splat_f32s(self, 0.0); 2];
+        for k in 0..2 {
+            let low: __m128 = self.avx._mm256_cvtpd_ps(cast(halves[k][0]));
+            let high: __m128 = self.avx._mm256_cvtpd_ps(cast(halves[k][1]));
+            lanes[k] = cast([low, high]);
+        }
+        lanes
+    }
+
+    #[inline(always)]
+    unsafe fn stream_f32(self, to: *mut f32, register: f32x8) {
+        let [low, high]: [__m128; 2] = cast(register);
+        // SAFETY: the caller promises 32 writable bytes, aligned to 16.
+        unsafe {
+            self.sse._mm_stream_ps(to, low);
+            self.sse._mm_stream_ps(to.add(4), high);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn stream_f64(self, to: *mut f64, register: f64x4) {
+        // SAFETY: the caller promises 32 writable bytes, aligned to 16.
+        unsafe { self.stream_f32(to.cast(), cast(register)) }
+    }
+
+    #[inline(always)]
+    fn fence(self) {
+        self.sse._mm_sfence();
+    }
+}
+
+impl Isa for V4 {
+    type Registers32<R: Copy> = [R; 1];
+    type Registers64<R: Copy> = [R; 1];
+
+    #[inline(always)]
+    fn max_f32(self, a: f32x16, b: f32x16) -> f32x16 {
+        cast(self.avx512f._mm512_max_ps(cast(a), cast(b)))
+    }
+
+    #[inline(always)]
+    fn max_f64(self, a: f64x8, b: f64x8) -> f64x8 {
+        cast(self.avx512f._mm512_max_pd(cast(a), cast(b)))
+    }
+
+    #[inline(always)]
+    fn min_f32(self, a: f32x16, b: f32x16) -> f32x16 {
+        cast(self.avx512f._mm512_min_ps(cast(a), cast(b)))
+    }
+
+    #[inline(always)]
+    fn min_f64(self, a: f64x8, b: f64x8) -> f64x8 {
+        cast(self.avx512f._mm512_min_pd(cast(a), cast(b)))
+    }
+
+    #[inline(always)]
+    fn shl_u32<const N: u32>(self, a: u32x16) -> u32x16 {
+        cast::<__m512i, _>(self.avx512f._mm512_slli_epi32::<N>(cast(a)))
+    }
+
+    #[inline(always)]
+    fn shr_u32<const N: u32>(self, a: u32x16) -> u32x16 {
+        cast::<__m512i, _>(self.avx512f._mm512_srli_epi32::<N>(cast(a)))
+    }
+
+    #[inline(always)]
+    fn shl_u64<const N: u32>(self, a: u64x8) -> u64x8 {
+        cast::<__m512i, _>(self.avx512f._mm512_slli_epi64::<N>(cast(a)))
+    }
+
+    #[inline(always)]
+    fn shr_u64<const N: u32>(self, a: u64x8) -> u64x8 {
+        cast::<__m512i, _>(self.avx512f._mm512_srli_epi64::<N>(cast(a)))
+    }
+
+    #[inline(always)]
+    fn mask_bits_32(self, mask: b16) -> u32 {
+        u32::from(mask.0)
+    }
+
+    #[inline(always)]
+    fn mask_bits_64(self, mask: b8) -> u32 {
+        u32::from(mask.0)
+    }
+
+    #[inline(always)]
+    fn widen(self, lanes: [f32x16; 1]) -> [[f64x8; 1]; 2] {
+        let [low, high]: [__m256; 2] = cast(lanes[0]);
+        [
+            [cast::<__m512d, _>(self.avx512f._mm512_cvtps_pd(low))],
+            [cast::<__m512d, _>(self.avx512f._mm512_cvtps_pd(high))],
+        ]
+    }
+
+    #[inline(always)]
+    fn narrow(self, halves: [[f64x8; 1]; 2]) -> [f32x16; 1] {
+        let low: __m256 = self.avx512f._mm512_cvtpd_ps(cast(halves[0][0]));
+        let high: __m256 = self.avx512f._mm512_cvtpd_ps(cast(halves[1][0]));
+        [cast([low, high])]
+    }
+
+    #[inline(always)]
+    unsafe fn stream_f32(self, to: *mut f32, register: f32x16) {
+        // Four stores of 16 bytes ask for the alignment that allocators give; one of 64 would not.
+        let register: __m512 = cast(register);
+        let parts = [
+            self.avx512f._mm512_extractf32x4_ps::<0>(register),
+            self.avx512f._mm512_extractf32x4_ps::<1>(register),
+            self.avx512f._mm512_extractf32x4_ps::<2>(register),
+            self.avx512f._mm512_extractf32x4_ps::<3>(register),
+        ];
+        // SAFETY: the caller promises 64 writable bytes, aligned to 16.
+        unsafe {
+            self.sse._mm_stream_ps(to, parts[0]);
+            self.sse._mm_stream_ps(to.add(4), parts[1]);
+            self.sse._mm_stream_ps(to.add(8), parts[2]);
+            self.sse._mm_stream_ps(to.add(12), parts[3]);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn stream_f64(self, to: *mut f64, register: f64x8) {
+        // SAFETY: the caller promises 64 writable bytes, aligned to 16.
+        unsafe { self.stream_f32(to.cast(), cast(register)) }
+    }
+
+    #[inline(always)]
+    fn fence(self) {
+        self.sse._mm_sfence();
+    }
+}

@@ -1,0 +1,572 @@
+//! Tensors whose rank and lifetime of shape no longer matter: the one room that turns ndarray's
+//! arrays into runs of memory, and hands disjoint parts of an output to several threads.
+//!
+//! A [`Tensor`] or [`TensorMut`] is an ndarray view with its rank erased. Laid out over a
+//! [`Grid`] (samples, and the units of each) it becomes a [`Source`] to read or a [`Target`] to
+//! write. Both give a stretch of units as a slice where memory allows, and copy it otherwise.
+//! A `Target` owns a rectangle of the grid and can be split, never copied: whoever has one may
+//! write its units and nobody else can.
+
+use crate::layout::{Extents, Grid, Layout, Strides};
+use core::marker::PhantomData;
+use core::ops::Range;
+use ndarray::{ArrayRef, Dimension};
+
+/// An array to read, of any rank.
+#[derive(Clone)]
+pub struct Tensor<'a, T> {
+    base: *const T,
+    pub(crate) shape: Extents,
+    pub(crate) strides: Strides,
+    memory: PhantomData<&'a [T]>,
+}
+
+/// An array to write, of any rank.
+pub struct TensorMut<'a, T> {
+    base: *mut T,
+    pub(crate) shape: Extents,
+    pub(crate) strides: Strides,
+    memory: PhantomData<&'a mut [T]>,
+}
+
+impl<'a, T> Tensor<'a, T> {
+    pub(crate) fn new<D: Dimension>(array: &'a ArrayRef<T, D>) -> Self {
+        Self {
+            base: array.as_ptr(),
+            shape: Extents::from_slice(array.shape()),
+            strides: Strides::from_slice(array.strides()),
+            memory: PhantomData,
+        }
+    }
+
+    /// The same memory under other strides.
+    ///
+    /// # Safety
+    /// Every index within `shape` reaches an element of the tensor.
+    unsafe fn relaid(&self, shape: Extents, strides: Strides) -> Self {
+        Self {
+            base: self.base,
+            shape,
+            strides,
+            memory: PhantomData,
+        }
+    }
+
+    /// The tensor as it spreads over `shape` by NumPy's rule, where it does: of the same rank, each
+    /// extent equal or 1.
+    pub(crate) fn broadcast(&self, shape: &[usize]) -> Option<Self> {
+        if self.shape.len() != shape.len() {
+            return None;
+        }
+        let mut strides = self.strides.clone();
+        for ((stride, &own), &extent) in strides.iter_mut().zip(&self.shape).zip(shape) {
+            if own == 1 {
+                *stride = 0;
+            } else if own != extent {
+                return None;
+            }
+        }
+        // SAFETY: an axis either has its own extent and stride, or one element and stride 0.
+        Some(unsafe { self.relaid(Extents::from_slice(shape), strides) })
+    }
+
+    /// The tensor with an axis of `extent` equal entries inserted before axis `at`.
+    pub(crate) fn insert_axis(&self, at: usize, extent: usize) -> Self {
+        let (mut shape, mut strides) = (self.shape.clone(), self.strides.clone());
+        shape.insert(at, extent);
+        strides.insert(at, 0);
+        // SAFETY: the new axis has stride 0, the others are as they were.
+        unsafe { self.relaid(shape, strides) }
+    }
+
+    /// A tensor of one axis, spread over `shape` along its axis `axis`, which has the same extent.
+    pub(crate) fn along(&self, shape: &[usize], axis: usize) -> Self {
+        assert!(self.shape.len() == 1 && self.shape[0] == shape[axis]);
+        let mut strides = Strides::from_elem(0, shape.len());
+        strides[axis] = self.strides[0];
+        // SAFETY: `axis` has the tensor's own extent and stride, the others have stride 0.
+        unsafe { self.relaid(Extents::from_slice(shape), strides) }
+    }
+
+    /// A tensor of no axes, spread over `shape`.
+    pub(crate) fn everywhere(&self, shape: &[usize]) -> Self {
+        assert!(self.shape.is_empty());
+        let strides = Strides::from_elem(0, shape.len());
+        // SAFETY: every index reaches the one element.
+        unsafe { self.relaid(Extents::from_slice(shape), strides) }
+    }
+
+    /// The value at a position.
+    pub(crate) fn get(&self, index: &[usize]) -> &T {
+        assert_eq!(index.len(), self.shape.len());
+        let mut offset = 0;
+        for ((&i, &extent), &stride) in index.iter().zip(&self.shape).zip(&self.strides) {
+            assert!(i < extent);
+            offset += i as isize * stride;
+        }
+        // SAFETY: the index lies within the shape, so its element is the array's.
+        unsafe { &*self.base.wrapping_offset(offset) }
+    }
+}
+
+impl<'a, T> TensorMut<'a, T> {
+    pub(crate) fn new<D: Dimension>(array: &'a mut ArrayRef<T, D>) -> Self {
+        Self {
+            shape: Extents::from_slice(array.shape()),
+            strides: Strides::from_slice(array.strides()),
+            base: array.as_mut_ptr(),
+            memory: PhantomData,
+        }
+    }
+
+    /// One value, as a tensor of no axes.
+    pub(crate) fn of_value(value: &'a mut T) -> Self {
+        Self {
+            base: value,
+            shape: Extents::new(),
+            strides: Strides::new(),
+            memory: PhantomData,
+        }
+    }
+
+    /// The tensor with an axis of extent 1 inserted before axis `at`.
+    pub(crate) fn insert_unit_axis(mut self, at: usize) -> Self {
+        self.shape.insert(at, 1);
+        self.strides.insert(at, 0);
+        self
+    }
+
+    /// A tensor of one axis as one of `rank` axes, all of extent 1 but `axis`.
+    pub(crate) fn along(mut self, rank: usize, axis: usize) -> Self {
+        assert!(self.shape.len() == 1);
+        let (extent, stride) = (self.shape[0], self.strides[0]);
+        self.shape = Extents::from_elem(1, rank);
+        self.strides = Strides::from_elem(0, rank);
+        (self.shape[axis], self.strides[axis]) = (extent, stride);
+        self
+    }
+
+    /// A tensor of no axes as one of `rank` axes of extent 1.
+    pub(crate) fn as_scalar(mut self, rank: usize) -> Self {
+        assert!(self.shape.is_empty());
+        self.shape = Extents::from_elem(1, rank);
+        self.strides = Strides::from_elem(0, rank);
+        self
+    }
+
+    /// The same tensor, to read.
+    pub(crate) fn as_tensor(&self) -> Tensor<'_, T> {
+        Tensor {
+            base: self.base,
+            shape: self.shape.clone(),
+            strides: self.strides.clone(),
+            memory: PhantomData,
+        }
+    }
+}
+
+/// A rectangle of a grid, laid over memory: what [`Source`] and [`Target`] have in common.
+#[derive(Clone)]
+struct Plane<T> {
+    base: *mut T,
+    layout: Layout,
+    grid_units: usize,
+    samples: Range<usize>,
+    units: Range<usize>,
+    classes: Range<usize>,
+    class_stride: isize,
+}
+
+impl<T> Plane<T> {
+    fn new(
+        base: *mut T,
+        shape: &[usize],
+        strides: &[isize],
+        grid: &Grid,
+        class_axis: Option<usize>,
+    ) -> Self {
+        Self {
+            base,
+            layout: Layout::new(grid, shape, strides),
+            grid_units: grid.units,
+            samples: 0..grid.samples,
+            units: 0..grid.units,
+            classes: 0..class_axis.map_or(1, |axis| shape[axis]),
+            class_stride: class_axis.map_or(0, |axis| strides[axis]),
+        }
+    }
+
+    /// Where a unit's first owned class lies, and how many of the wanted units from it on are
+    /// neighbours in memory. Panics unless the plane owns all of them.
+    #[inline]
+    fn locate(&self, sample: usize, units: Range<usize>) -> (*mut T, usize) {
+        assert!(self.samples.start <= sample && sample < self.samples.end);
+        assert!(self.units.start <= units.start && units.start < units.end);
+        assert!(units.end <= self.units.end);
+        let (offset, stretch) = self.layout.locate(sample, units.start, self.grid_units);
+        let neighbours = if self.layout.stride() == 1 {
+            stretch
+        } else {
+            1
+        };
+        (
+            self.base.wrapping_offset(offset),
+            neighbours.min(units.len()),
+        )
+    }
+
+    /// Where a class of a unit lies. Panics unless the plane owns it and the `count - 1` behind it.
+    #[inline]
+    fn locate_classes(&self, sample: usize, unit: usize, classes: Range<usize>) -> *mut T {
+        assert!(self.classes.start <= classes.start && classes.start <= classes.end);
+        assert!(classes.end <= self.classes.end);
+        let (unit, _) = self.locate(sample, unit..unit + 1);
+        unit.wrapping_offset(classes.start as isize * self.class_stride)
+    }
+
+    #[inline]
+    fn classes_contiguous(&self) -> bool {
+        self.class_stride == 1 || self.classes.len() <= 1
+    }
+
+    /// Whether the units of every sample are neighbours in memory.
+    fn is_run(&self) -> bool {
+        self.layout.is_run() || self.units.len() <= 1
+    }
+
+    /// Calls `each` with the address of every unit of a stretch in turn.
+    #[inline]
+    fn for_each(&self, sample: usize, units: Range<usize>, mut each: impl FnMut(*mut T)) {
+        if units.is_empty() {
+            return;
+        }
+        self.locate(sample, units.clone());
+        let stride = self.layout.stride();
+        let mut unit = units.start;
+        while unit < units.end {
+            let (offset, stretch) = self.layout.locate(sample, unit, self.grid_units);
+            let count = stretch.min(units.end - unit);
+            let mut place = self.base.wrapping_offset(offset);
+            for _ in 0..count {
+                each(place);
+                place = place.wrapping_offset(stride);
+            }
+            unit += count;
+        }
+    }
+}
+
+/// A rectangle of a grid to read.
+#[derive(Clone)]
+pub struct Source<'a, T> {
+    plane: Plane<T>,
+    memory: PhantomData<&'a [T]>,
+}
+
+// SAFETY: a source only reads elements of an array that is borrowed shared for as long as it lives.
+unsafe impl<T: Sync> Send for Source<'_, T> {}
+// SAFETY: as above; reading from several threads is what `T: Sync` allows.
+unsafe impl<T: Sync> Sync for Source<'_, T> {}
+
+impl<'a, T: Copy> Source<'a, T> {
+    /// Lays `tensor`, which has pred's rank, out over `grid`; with a class axis each unit is a row.
+    pub(crate) fn new(tensor: &Tensor<'a, T>, grid: &Grid, class_axis: Option<usize>) -> Self {
+        let (shape, strides) = (&tensor.shape, &tensor.strides);
+        let plane = Plane::new(tensor.base.cast_mut(), shape, strides, grid, class_axis);
+        Self {
+            plane,
+            memory: PhantomData,
+        }
+    }
+
+    /// The value of a unit.
+    #[inline]
+    pub(crate) fn get(&self, sample: usize, unit: usize) -> T {
+        let (place, _) = self.plane.locate(sample, unit..unit + 1);
+        // SAFETY: the plane owns the unit, so its element is the array's.
+        unsafe { *place }
+    }
+
+    /// Whether the units of every sample are neighbours in memory.
+    pub(crate) fn is_run(&self) -> bool {
+        self.plane.is_run()
+    }
+
+    /// How many of `units` are neighbours in memory, from the first on.
+    #[inline]
+    pub(crate) fn contiguous(&self, sample: usize, units: Range<usize>) -> usize {
+        self.plane.locate(sample, units).1
+    }
+
+    /// A stretch of units: where they lie if they are neighbours in memory, else copied into
+    /// `buffer`.
+    #[inline]
+    pub(crate) fn stretch<'b>(
+        &'b self,
+        sample: usize,
+        units: Range<usize>,
+        buffer: &'b mut [T],
+    ) -> &'b [T] {
+        let (place, neighbours) = self.plane.locate(sample, units.clone());
+        if neighbours == units.len() {
+            // SAFETY: the plane owns the units, and they are neighbours.
+            unsafe { core::slice::from_raw_parts(place, neighbours) }
+        } else {
+            let buffer = &mut buffer[..units.len()];
+            self.copy(sample, units, buffer);
+            buffer
+        }
+    }
+
+    /// Copies a stretch of units.
+    #[inline(never)]
+    pub(crate) fn copy(&self, sample: usize, units: Range<usize>, buffer: &mut [T]) {
+        let mut values = buffer.iter_mut();
+        self.plane.for_each(sample, units, |place| {
+            if let Some(value) = values.next() {
+                // SAFETY: the plane owns the unit.
+                *value = unsafe { *place };
+            }
+        });
+    }
+
+    /// Whether the classes of a row are neighbours in memory.
+    #[inline]
+    pub(crate) fn classes_contiguous(&self) -> bool {
+        self.plane.classes_contiguous()
+    }
+
+    /// The value of one class of a row.
+    #[inline]
+    pub(crate) fn class(&self, sample: usize, unit: usize, class: usize) -> T {
+        let place = self.plane.locate_classes(sample, unit, class..class + 1);
+        // SAFETY: the plane owns the unit and the class.
+        unsafe { *place }
+    }
+
+    /// Some classes of a row: where they lie if they are neighbours in memory, else copied into
+    /// `buffer`.
+    #[inline]
+    pub(crate) fn row<'b>(
+        &'b self,
+        sample: usize,
+        unit: usize,
+        classes: Range<usize>,
+        buffer: &'b mut [T],
+    ) -> &'b [T] {
+        let place = self.plane.locate_classes(sample, unit, classes.clone());
+        if self.plane.classes_contiguous() {
+            // SAFETY: the plane owns the classes, and they are neighbours.
+            unsafe { core::slice::from_raw_parts(place, classes.len()) }
+        } else {
+            let buffer = &mut buffer[..classes.len()];
+            for (class, value) in buffer.iter_mut().enumerate() {
+                // SAFETY: the plane owns the classes, which lie one class stride apart.
+                *value =
+                    unsafe { *place.wrapping_offset(class as isize * self.plane.class_stride) };
+            }
+            buffer
+        }
+    }
+
+    /// One class of several rows, which must be neighbours in memory.
+    #[inline]
+    pub(crate) fn column(&self, sample: usize, units: Range<usize>, class: usize) -> &[T] {
+        let (first, neighbours) = self.plane.locate(sample, units.clone());
+        assert!(neighbours == units.len() && self.plane.classes.contains(&class));
+        let place = first.wrapping_offset(class as isize * self.plane.class_stride);
+        // SAFETY: the plane owns the units and the class, and the units are neighbours.
+        unsafe { core::slice::from_raw_parts(place, neighbours) }
+    }
+}
+
+/// A direction of a [`Target`]'s rectangle.
+#[derive(Clone, Copy)]
+pub enum Along {
+    Samples,
+    Units,
+    Classes,
+}
+
+/// A rectangle of a grid to write (and, for work in place, to read).
+///
+/// It is not `Clone`: two targets never share a unit, so whoever holds one may write all of it.
+pub struct Target<'a, T> {
+    plane: Plane<T>,
+    memory: PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: a target is the only way to its elements, like a mutable slice.
+unsafe impl<T: Send> Send for Target<'_, T> {}
+// SAFETY: through a shared reference a target can only be read.
+unsafe impl<T: Sync> Sync for Target<'_, T> {}
+
+impl<'a, T: Copy> Target<'a, T> {
+    /// Lays `tensor`, which has pred's rank, out over `grid`; with a class axis each unit is a row.
+    ///
+    /// Mutable ndarray views never let two indices share an element, so no two units do.
+    pub(crate) fn new(tensor: TensorMut<'a, T>, grid: &Grid, class_axis: Option<usize>) -> Self {
+        let plane = Plane::new(
+            tensor.base,
+            &tensor.shape,
+            &tensor.strides,
+            grid,
+            class_axis,
+        );
+        Self {
+            plane,
+            memory: PhantomData,
+        }
+    }
+
+    /// Splits the rectangle before position `at` of one direction.
+    pub(crate) fn split(self, along: Along, at: usize) -> (Self, Self) {
+        // Two owners of the same rectangle for a moment, disjoint before anyone can use them.
+        let mut head = Self {
+            plane: self.plane.clone(),
+            memory: PhantomData,
+        };
+        let mut tail = self;
+        let (end, start) = match along {
+            Along::Samples => (&mut head.plane.samples, &mut tail.plane.samples),
+            Along::Units => (&mut head.plane.units, &mut tail.plane.units),
+            Along::Classes => (&mut head.plane.classes, &mut tail.plane.classes),
+        };
+        assert!(start.start <= at && at <= start.end);
+        (end.end, start.start) = (at, at);
+        (head, tail)
+    }
+
+    /// A shorter loan of the same rectangle.
+    pub(crate) fn reborrow(&mut self) -> Target<'_, T> {
+        Target {
+            plane: self.plane.clone(),
+            memory: PhantomData,
+        }
+    }
+
+    /// The rectangle, to read.
+    pub(crate) fn as_source(&self) -> Source<'_, T> {
+        Source {
+            plane: self.plane.clone(),
+            memory: PhantomData,
+        }
+    }
+
+    /// Sets the value of a unit.
+    #[inline]
+    pub(crate) fn set(&mut self, sample: usize, unit: usize, value: T) {
+        let (place, _) = self.plane.locate(sample, unit..unit + 1);
+        // SAFETY: the plane owns the unit.
+        unsafe { *place = value }
+    }
+
+    /// Whether the units of every sample are neighbours in memory.
+    pub(crate) fn is_run(&self) -> bool {
+        self.plane.is_run()
+    }
+
+    /// How many of `units` are neighbours in memory, from the first on.
+    #[inline]
+    pub(crate) fn contiguous(&self, sample: usize, units: Range<usize>) -> usize {
+        self.plane.locate(sample, units).1
+    }
+
+    /// A stretch of units, if they are neighbours in memory.
+    #[inline]
+    pub(crate) fn stretch(&mut self, sample: usize, units: Range<usize>) -> Option<&mut [T]> {
+        let (place, neighbours) = self.plane.locate(sample, units.clone());
+        // SAFETY: the plane owns the units, and they are neighbours.
+        (neighbours == units.len())
+            .then(|| unsafe { core::slice::from_raw_parts_mut(place, neighbours) })
+    }
+
+    /// A stretch of units: where they lie if they are neighbours in memory, else `buffer`, from
+    /// which they are still to be written; the flag says so.
+    #[inline]
+    pub(crate) fn stretch_or<'b>(
+        &'b mut self,
+        sample: usize,
+        units: Range<usize>,
+        buffer: &'b mut [T],
+    ) -> (&'b mut [T], bool) {
+        let len = units.len();
+        match self.stretch(sample, units) {
+            Some(stretch) => (stretch, false),
+            None => (&mut buffer[..len], true),
+        }
+    }
+
+    /// Sets all units of a stretch, every class of them, to one value.
+    pub(crate) fn fill(&mut self, sample: usize, units: Range<usize>, value: T) {
+        let (classes, class_stride) = (self.plane.classes.clone(), self.plane.class_stride);
+        self.plane.for_each(sample, units, |place| {
+            for class in classes.clone() {
+                // SAFETY: the plane owns the unit and its classes.
+                unsafe { *place.wrapping_offset(class as isize * class_stride) = value }
+            }
+        });
+    }
+
+    /// Copies values to the units from `unit` on.
+    #[inline(never)]
+    pub(crate) fn write(&mut self, sample: usize, unit: usize, values: &[T]) {
+        let mut values = values.iter();
+        self.plane
+            .for_each(sample, unit..unit + values.len(), |place| {
+                if let Some(&value) = values.next() {
+                    // SAFETY: the plane owns the unit.
+                    unsafe { *place = value }
+                }
+            });
+    }
+
+    /// Sets one class of a row.
+    #[inline]
+    pub(crate) fn set_class(&mut self, sample: usize, unit: usize, class: usize, value: T) {
+        let place = self.plane.locate_classes(sample, unit, class..class + 1);
+        // SAFETY: the plane owns the unit and the class.
+        unsafe { *place = value }
+    }
+
+    /// Whether the classes of a row are neighbours in memory.
+    #[inline]
+    pub(crate) fn classes_contiguous(&self) -> bool {
+        self.plane.classes_contiguous()
+    }
+
+    /// Some classes of a row, if they are neighbours in memory.
+    #[inline]
+    pub(crate) fn row(
+        &mut self,
+        sample: usize,
+        unit: usize,
+        classes: Range<usize>,
+    ) -> Option<&mut [T]> {
+        let place = self.plane.locate_classes(sample, unit, classes.clone());
+        // SAFETY: the plane owns the classes, and they are neighbours.
+        self.classes_contiguous()
+            .then(|| unsafe { core::slice::from_raw_parts_mut(place, classes.len()) })
+    }
+
+    /// Copies values to the classes of a row from `class` on.
+    pub(crate) fn write_row(&mut self, sample: usize, unit: usize, class: usize, values: &[T]) {
+        let place = self
+            .plane
+            .locate_classes(sample, unit, class..class + values.len());
+        for (class, &value) in values.iter().enumerate() {
+            // SAFETY: the plane owns the classes, which lie one class stride apart.
+            unsafe { *place.wrapping_offset(class as isize * self.plane.class_stride) = value }
+        }
+    }
+
+    /// One class of several rows, which must be neighbours in memory.
+    #[inline]
+    pub(crate) fn column(&mut self, sample: usize, units: Range<usize>, class: usize) -> &mut [T] {
+        let (first, neighbours) = self.plane.locate(sample, units.clone());
+        assert!(neighbours == units.len() && self.plane.classes.contains(&class));
+        let place = first.wrapping_offset(class as isize * self.plane.class_stride);
+        // SAFETY: the plane owns the units and the class, and the units are neighbours.
+        unsafe { core::slice::from_raw_parts_mut(place, neighbours) }
+    }
+}

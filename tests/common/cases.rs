@@ -1,0 +1,518 @@
+//! The table of losses.
+
+use lossgrad::reference::{self, Terms};
+use lossgrad::{Error, L2Loss, SigmoidBceLoss, SoftmaxCeLoss};
+use ndarray::{ArrayD, ArrayViewMutD, Axis};
+
+use super::call::{Answer, Form, InPlace, Inputs, LabelView, Places, Setters};
+use super::layouts::{Laid, make_constant};
+use super::random::Random;
+use super::real::{Real, widen};
+
+/// A loss, the same loss in the reference, and inputs for both.
+pub struct Case<T> {
+    pub name: &'static str,
+    /// Whether a unit is a row along a class axis.
+    pub classes: bool,
+    /// The least loss there can be, for labels that are distributions.
+    pub least: f64,
+    /// Whether the gradient depends on pred at all.
+    pub curved: bool,
+    /// Random inputs of a shape; the class axis is ignored by losses without classes.
+    pub draw: fn(&[usize], usize, &mut Random) -> Problem<T>,
+    /// Maps a prediction to where the loss is smooth enough for finite differences.
+    pub smooth: fn(f64) -> f64,
+    /// The reference, with the class axis.
+    pub terms: fn(&Problem<f64>, isize) -> Terms,
+    pub call: fn(&Inputs<'_, T>, &Setters<'_, T>, Form<'_, T>) -> Result<Answer<T>, Error>,
+    pub in_place: InPlaceCall<T>,
+}
+
+type InPlaceCall<T> = fn(
+    ArrayViewMutD<'_, T>,
+    &Inputs<'_, T>,
+    &Setters<'_, T>,
+    InPlace<'_, T>,
+) -> Result<Answer<T>, Error>;
+
+/// Every loss. An entry names the loss, how it is called, its reference, and inputs.
+pub fn table<T: Real>() -> Vec<Case<T>> {
+    vec![
+        entry!("l2", elements, least 0.0, draw_regression, |x| x,
+            |_| L2Loss::new(), dense, [],
+            |p, _| reference::l2(&p.pred, p.label.dense())),
+        entry!("sigmoid_bce", elements, least 0.0, draw_logits, |x| x,
+            |_| SigmoidBceLoss::new(), dense, [],
+            |p, _| reference::sigmoid_bce(&p.pred, p.label.dense(), None, false)),
+        entry!("sigmoid_bce pos_weight", elements, least 0.0, draw_weighted_logits, |x| x,
+            |_| SigmoidBceLoss::new(), dense, [pos_weight],
+            |p, _| reference::sigmoid_bce(&p.pred, p.label.dense(), p.pos_weight(), false)),
+        entry!(
+            "sigmoid_bce from_sigmoid",
+            elements,
+            least - 1.1e-12,
+            draw_probabilities,
+            inside,
+            |_| SigmoidBceLoss::new().from_sigmoid(true),
+            dense,
+            [],
+            |p, _| reference::sigmoid_bce(&p.pred, p.label.dense(), None, true)
+        ),
+        entry!(
+            "sigmoid_bce from_sigmoid pos_weight",
+            elements,
+            least - 3.1e-12,
+            draw_weighted_probabilities,
+            inside,
+            |_| SigmoidBceLoss::new().from_sigmoid(true),
+            dense,
+            [pos_weight],
+            |p, _| reference::sigmoid_bce(&p.pred, p.label.dense(), p.pos_weight(), true)
+        ),
+        entry!("softmax_ce sparse", rows, least 0.0, draw_classes, |x| x,
+            |axis| SoftmaxCeLoss::new().axis(axis), sparse, [],
+            |p, axis| reference::softmax_ce_sparse(&p.pred, &p.label.indices(), axis, false)),
+        entry!("softmax_ce dense", rows, least 0.0, draw_distributions, |x| x,
+            |axis| SoftmaxCeLoss::new().axis(axis), dense, [],
+            |p, axis| reference::softmax_ce_dense(&p.pred, p.label.dense(), axis, false)),
+        entry!("softmax_ce sparse from_logits", rows, least 0.0, straight draw_log_classes, |x| x,
+            |axis| SoftmaxCeLoss::new().axis(axis).from_logits(true), sparse, [],
+            |p, axis| reference::softmax_ce_sparse(&p.pred, &p.label.indices(), axis, true)),
+        entry!("softmax_ce dense from_logits", rows, least 0.0, straight draw_log_distributions,
+            |x| x,
+            |axis| SoftmaxCeLoss::new().axis(axis).from_logits(true), dense, [],
+            |p, axis| reference::softmax_ce_dense(&p.pred, p.label.dense(), axis, true)),
+    ]
+}
+
+/// The entry of that name.
+pub fn case<T: Real>(name: &str) -> Case<T> {
+    table()
+        .into_iter()
+        .find(|case| case.name == name)
+        .expect("an entry of the table")
+}
+
+/// An entry: its name, `elements` or `rows`, the least loss, how inputs are drawn (`straight` where
+/// the loss is a straight line), where it is smooth, the loss made from a class axis, the kind of
+/// label, the setters that only this loss has, and the reference.
+macro_rules! entry {
+    ($name:expr, $kind:ident, least $least:expr, straight $draw:ident, $smooth:expr,
+     $loss:expr, $label:ident, [$($extra:ident),*], $terms:expr) => {
+        Case {
+            curved: false,
+            ..entry!($name, $kind, least $least, $draw, $smooth, $loss, $label, [$($extra),*], $terms)
+        }
+    };
+    ($name:expr, $kind:ident, least $least:expr, $draw:ident, $smooth:expr,
+     $loss:expr, $label:ident, [$($extra:ident),*], $terms:expr) => {
+        Case {
+            name: $name,
+            classes: entry!(@$kind),
+            least: $least,
+            curved: true,
+            draw: $draw::<T>,
+            smooth: $smooth,
+            terms: $terms,
+            call: |inputs, setters, form| {
+                let request = setters.request;
+                let make: fn(isize) -> _ = $loss;
+                let loss = make(request.class_axis);
+                let loss = loss.weight(request.weight)?.batch_axis(request.batch_axis);
+                let (pred, label) = (&*inputs.pred, inputs.label.$label());
+                let call = set!(loss.on(pred, label)$(.$extra(inputs.$extra()))*, setters);
+                let mut answer = Answer::NOTHING;
+                match form {
+                    Form::LossInto(mut loss) => call.loss_into(&mut loss)?,
+                    Form::GradInto(mut grad) => call.grad_into(&mut grad)?,
+                    Form::BothInto(mut loss, mut grad) => {
+                        call.loss_and_grad_into(&mut loss, &mut grad)?;
+                    }
+                    Form::Loss => answer.loss = Some(call.loss()?),
+                    Form::Grad => answer.grad = Some(call.grad()?),
+                    Form::Both => {
+                        let (loss, grad) = call.loss_and_grad()?;
+                        answer = Answer { loss: Some(loss), grad: Some(grad) };
+                    }
+                    Form::Scalar => answer.loss = Some(ndarray::arr0(call.scalar()?).into_dyn()),
+                    Form::ScalarAndGradInto(mut grad) => {
+                        let loss = call.scalar_and_grad_into(&mut grad)?;
+                        answer.loss = Some(ndarray::arr0(loss).into_dyn());
+                    }
+                    // Without setters there is no pos_weight either.
+                    _ if inputs.pos_weight.is_some() => {}
+                    Form::EasyLoss => answer.loss = Some(loss.loss(pred, label)?.into_dyn()),
+                    Form::EasyGrad => answer.grad = Some(loss.grad(pred, label)?),
+                    Form::EasyBoth => {
+                        let (loss, grad) = loss.loss_and_grad(pred, label)?;
+                        answer = Answer { loss: Some(loss.into_dyn()), grad: Some(grad) };
+                    }
+                }
+                Ok(answer)
+            },
+            in_place: |mut pred, inputs, setters, form| {
+                let request = setters.request;
+                let make: fn(isize) -> _ = $loss;
+                let loss = make(request.class_axis);
+                let loss = loss.weight(request.weight)?.batch_axis(request.batch_axis);
+                let label = inputs.label.$label();
+                let call = loss.in_place(&mut pred, label)$(.$extra(inputs.$extra()))*;
+                let call = set!(call, setters);
+                let mut answer = Answer::NOTHING;
+                match form {
+                    InPlace::LossInto(mut loss) => call.loss_into(&mut loss)?,
+                    InPlace::Grad => call.grad()?,
+                    InPlace::Scalar => answer.loss = Some(ndarray::arr0(call.scalar()?).into_dyn()),
+                }
+                Ok(answer)
+            },
+        }
+    };
+    (@elements) => { false };
+    (@rows) => { true };
+}
+use entry;
+
+/// The setters that every call has.
+macro_rules! set {
+    ($call:expr, $setters:expr) => {{
+        let setters = $setters;
+        let mut call = $call
+            .reduction(setters.request.reduction)
+            .exec(setters.request.exec);
+        if let Some(weight) = &setters.sample_weight {
+            call = call.sample_weight(weight);
+        }
+        if let Some(upstream) = &setters.upstream {
+            call = call.upstream(upstream);
+        }
+        call
+    }};
+}
+use set;
+
+/// The inputs of a loss.
+#[derive(Clone, Debug)]
+pub struct Problem<T> {
+    pub pred: ArrayD<T>,
+    pub label: Label<T>,
+    pub pos_weight: Option<ArrayD<T>>,
+}
+
+/// A label per element, or a class per row.
+#[derive(Clone, Debug)]
+pub enum Label<T> {
+    Dense(ArrayD<T>),
+    Sparse(ArrayD<i32>),
+}
+
+/// The inputs of a loss, each in its own layout.
+pub struct LaidProblem<T> {
+    pred: Laid<T>,
+    label: LaidLabel<T>,
+    pos_weight: Option<Laid<T>>,
+}
+
+enum LaidLabel<T> {
+    Dense(Laid<T>),
+    Sparse(Laid<i32>),
+}
+
+impl<T: Real> Problem<T> {
+    pub fn views(&self) -> Inputs<'_, T> {
+        Inputs {
+            pred: self.pred.view(),
+            label: match &self.label {
+                Label::Dense(label) => LabelView::Dense(label.view()),
+                Label::Sparse(label) => LabelView::Sparse(label.view()),
+            },
+            pos_weight: self.pos_weight.as_ref().map(|p| p.view()),
+        }
+    }
+
+    pub fn laid(&self, places: &Places) -> LaidProblem<T> {
+        LaidProblem {
+            pred: Laid::new(&self.pred, &places.pred, T::NAN),
+            label: match &self.label {
+                Label::Dense(label) => LaidLabel::Dense(Laid::new(label, &places.label, T::NAN)),
+                Label::Sparse(label) => {
+                    LaidLabel::Sparse(Laid::new(label, &places.label, i32::MIN))
+                }
+            },
+            pos_weight: self
+                .pos_weight
+                .as_ref()
+                .map(|p| Laid::new(p, &places.pos_weight, T::NAN)),
+        }
+    }
+
+    /// The same numbers in `f64`, exactly.
+    pub fn widen(&self) -> Problem<f64> {
+        Problem {
+            pred: widen(&self.pred),
+            label: match &self.label {
+                Label::Dense(label) => Label::Dense(widen(label)),
+                Label::Sparse(label) => Label::Sparse(label.clone()),
+            },
+            pos_weight: self.pos_weight.as_ref().map(|p| widen(p)),
+        }
+    }
+
+    /// One sample, or a few, as a batch of its own. Labels of rows lack the class axis.
+    pub fn samples(
+        &self,
+        batch_axis: usize,
+        class_axis: Option<usize>,
+        range: std::ops::Range<usize>,
+    ) -> Self {
+        let unit_axis = match class_axis {
+            Some(class) if class < batch_axis => batch_axis - 1,
+            _ => batch_axis,
+        };
+        let cut = |array: &ArrayD<T>, axis: usize| {
+            array
+                .slice_axis(Axis(axis), range.clone().into())
+                .to_owned()
+        };
+        Self {
+            pred: cut(&self.pred, batch_axis),
+            label: match &self.label {
+                Label::Dense(label) => Label::Dense(cut(label, batch_axis)),
+                Label::Sparse(label) => Label::Sparse(
+                    label
+                        .slice_axis(Axis(unit_axis), range.clone().into())
+                        .to_owned(),
+                ),
+            },
+            pos_weight: self
+                .pos_weight
+                .as_ref()
+                .map(|p| match p.len_of(Axis(batch_axis)) {
+                    1 => p.clone(),
+                    _ => cut(p, batch_axis),
+                }),
+        }
+    }
+}
+
+impl<T: Real> LaidProblem<T> {
+    pub fn views(&self) -> Inputs<'_, T> {
+        Inputs {
+            pred: self.pred.view(),
+            label: match &self.label {
+                LaidLabel::Dense(label) => LabelView::Dense(label.view()),
+                LaidLabel::Sparse(label) => LabelView::Sparse(label.view()),
+            },
+            pos_weight: self.pos_weight.as_ref().map(Laid::view),
+        }
+    }
+}
+
+impl Problem<f64> {
+    fn pos_weight(&self) -> Option<&ndarray::ArrayRefD<f64>> {
+        self.pos_weight.as_deref()
+    }
+}
+
+impl<T: Real> Label<T> {
+    pub fn dense(&self) -> &ArrayD<T> {
+        match self {
+            Self::Dense(label) => label,
+            Self::Sparse(_) => panic!("the loss takes a label per element"),
+        }
+    }
+
+    pub fn sparse(&self) -> &ArrayD<i32> {
+        match self {
+            Self::Sparse(label) => label,
+            Self::Dense(_) => panic!("the loss takes a class per row"),
+        }
+    }
+
+    pub fn ndim(&self) -> usize {
+        match self {
+            Self::Dense(label) => label.ndim(),
+            Self::Sparse(label) => label.ndim(),
+        }
+    }
+
+    /// Classes as the reference takes them.
+    fn indices(&self) -> ArrayD<usize> {
+        self.sparse()
+            .mapv(|class| usize::try_from(class).expect("a class"))
+    }
+}
+
+fn filled<T: Real>(shape: &[usize], mut value: impl FnMut() -> f64) -> ArrayD<T> {
+    ArrayD::from_shape_simple_fn(shape, || T::of(value()))
+}
+
+fn without<T: Real>(pred: ArrayD<T>, label: Label<T>) -> Problem<T> {
+    Problem {
+        pred,
+        label,
+        pos_weight: None,
+    }
+}
+
+/// Anything, sometimes close to its label and sometimes far from it.
+fn draw_regression<T: Real>(shape: &[usize], _: usize, random: &mut Random) -> Problem<T> {
+    let scale = [1.0, 1e-3, 1e4][random.below(3)];
+    let label: ArrayD<T> = filled(shape, || random.normal());
+    let pred = label.mapv(|y| T::of(y.wide() + scale * random.normal()));
+    without(pred, Label::Dense(label))
+}
+
+/// A label in [0, 1], often at its ends.
+fn binary_label(random: &mut Random) -> f64 {
+    [0.0, 1.0, random.unit()][random.below(3)]
+}
+
+fn draw_logits<T: Real>(shape: &[usize], _: usize, random: &mut Random) -> Problem<T> {
+    let scale = [1.0, 0.01, 12.0][random.below(3)];
+    let pred = filled(shape, || {
+        if random.once_in(20) {
+            0.0
+        } else {
+            scale * random.normal()
+        }
+    });
+    without(pred, Label::Dense(filled(shape, || binary_label(random))))
+}
+
+fn draw_probabilities<T: Real>(shape: &[usize], _: usize, random: &mut Random) -> Problem<T> {
+    let pred = filled(shape, || match random.below(8) {
+        0 => 0.0,
+        1 => 1.0,
+        2 => 10.0_f64.powf(-14.0 * random.unit()),
+        3 => 1.0 - 10.0_f64.powf(-14.0 * random.unit()),
+        _ => random.unit(),
+    });
+    without(pred, Label::Dense(filled(shape, || binary_label(random))))
+}
+
+/// With a pos_weight that broadcasts along some of the axes.
+fn weighted<T: Real>(mut problem: Problem<T>, random: &mut Random) -> Problem<T> {
+    let kept = |&extent: &usize| if random.once_in(2) { 1 } else { extent };
+    let shape: Vec<usize> = problem.pred.shape().iter().map(kept).collect();
+    problem.pos_weight = Some(filled(&shape, || random.within(0.1, 3.0)));
+    problem
+}
+
+fn draw_weighted_logits<T: Real>(shape: &[usize], axis: usize, random: &mut Random) -> Problem<T> {
+    weighted(draw_logits(shape, axis, random), random)
+}
+
+fn draw_weighted_probabilities<T: Real>(
+    shape: &[usize],
+    axis: usize,
+    random: &mut Random,
+) -> Problem<T> {
+    weighted(draw_probabilities(shape, axis, random), random)
+}
+
+/// Logits of every temperature, sometimes far from 0, sometimes with masked classes.
+fn logits<T: Real>(shape: &[usize], random: &mut Random) -> ArrayD<T> {
+    let scale = [1.0, 4.0, 0.01][random.below(3)];
+    let offset = [0.0, 0.0, 50.0, -1000.0][random.below(4)];
+    let masked = random.once_in(4);
+    filled(shape, || match masked && random.once_in(3) {
+        true => f64::NEG_INFINITY,
+        false => offset + scale * random.normal(),
+    })
+}
+
+/// A class per row, drawn among those that are not masked; a row of nothing but masked classes gets
+/// one back.
+fn classes<T: Real>(pred: &mut ArrayD<T>, axis: usize, random: &mut Random) -> ArrayD<i32> {
+    let mut shape = pred.shape().to_vec();
+    let count = shape.remove(axis);
+    let lanes = pred.lanes_mut(Axis(axis)).into_iter();
+    let label = |mut lane: ndarray::ArrayViewMut1<'_, T>| {
+        let class = random.below(count.max(1));
+        if count > 0 && lane[class].wide() == f64::NEG_INFINITY {
+            lane[class] = T::of(random.normal());
+        }
+        class as i32
+    };
+    ArrayD::from_shape_vec(shape, lanes.map(label).collect()).expect("one per row")
+}
+
+fn draw_classes<T: Real>(shape: &[usize], axis: usize, random: &mut Random) -> Problem<T> {
+    let mut pred = logits(shape, random);
+    let label = classes(&mut pred, axis, random);
+    without(pred, Label::Sparse(label))
+}
+
+/// A distribution over the classes of each row that are not masked; sometimes all on one class.
+fn distributions<T: Real>(pred: &ArrayD<T>, axis: usize, random: &mut Random) -> ArrayD<T> {
+    let mut label = ArrayD::from_elem(pred.raw_dim(), T::of(0.0));
+    let rows = pred
+        .lanes(Axis(axis))
+        .into_iter()
+        .zip(label.lanes_mut(Axis(axis)));
+    for (x, mut y) in rows {
+        let sharp = random.once_in(3);
+        let raw: Vec<f64> = x
+            .iter()
+            .map(
+                |x| match x.wide() == f64::NEG_INFINITY || random.once_in(4) {
+                    true => 0.0,
+                    false => random.exponential(),
+                },
+            )
+            .collect();
+        let total: f64 = raw.iter().sum();
+        if sharp || total == 0.0 {
+            if let Some(class) = x.iter().position(|x| x.wide() > f64::NEG_INFINITY) {
+                y[class] = T::of(1.0);
+            }
+        } else {
+            y.iter_mut()
+                .zip(&raw)
+                .for_each(|(y, r)| *y = T::of(r / total));
+        }
+    }
+    label
+}
+
+fn draw_distributions<T: Real>(shape: &[usize], axis: usize, random: &mut Random) -> Problem<T> {
+    let mut pred = logits(shape, random);
+    // Leaves every row a class that is not masked.
+    classes(&mut pred, axis, random);
+    let label = distributions(&pred, axis, random);
+    without(pred, Label::Dense(label))
+}
+
+fn log_probabilities<T: Real>(shape: &[usize], random: &mut Random) -> ArrayD<T> {
+    filled(shape, || -random.exponential() * 4.0)
+}
+
+fn draw_log_classes<T: Real>(shape: &[usize], axis: usize, random: &mut Random) -> Problem<T> {
+    let mut pred = log_probabilities(shape, random);
+    let label = classes(&mut pred, axis, random);
+    without(pred, Label::Sparse(label))
+}
+
+fn draw_log_distributions<T: Real>(
+    shape: &[usize],
+    axis: usize,
+    random: &mut Random,
+) -> Problem<T> {
+    let pred = log_probabilities(shape, random);
+    let label = distributions(&pred, axis, random);
+    without(pred, Label::Dense(label))
+}
+
+/// Away from the ends of [0, 1], where logarithms bend too sharply for finite differences.
+fn inside(x: f64) -> f64 {
+    0.1 + 0.8 * x
+}
+
+/// Makes the predictions and, where it has one per element, the label equal along an axis.
+pub fn constant_along<T: Real>(problem: &mut Problem<T>, axis: usize) {
+    make_constant(&mut problem.pred, axis);
+    if let Label::Dense(label) = &mut problem.label {
+        make_constant(label, axis);
+    }
+}

@@ -1,0 +1,78 @@
+//! The accuracy contract, as assertions.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use lossgrad::reference::Reduced;
+use ndarray::{ArrayRefD, Dimension};
+
+use super::real::Real;
+
+/// The largest share of its allowance that any result has used, by what was checked.
+static WORST: Mutex<BTreeMap<String, f64>> = Mutex::new(BTreeMap::new());
+
+/// Prints how much of its allowance each loss has used so far.
+pub fn report() {
+    for (what, used) in WORST.lock().unwrap().iter() {
+        println!(
+            "{what}: at most {:.1} % of the allowance used",
+            used * 100.0
+        );
+    }
+}
+
+/// Fails unless the losses are as near to the reference as the contract promises.
+#[track_caller]
+pub fn assert_losses<T: Real>(actual: &ArrayRefD<T>, expected: &Reduced, what: &str) {
+    assert_near(
+        actual,
+        &expected.loss,
+        &(&expected.magnitude * T::LOSS_ERROR + &expected.loss_slack * T::SPACING),
+        &format!("{what}, {} loss", T::NAME),
+    );
+}
+
+/// Fails unless the gradient is as near to the reference as the contract promises.
+#[track_caller]
+pub fn assert_gradient<T: Real>(actual: &ArrayRefD<T>, expected: &Reduced, what: &str) {
+    assert_near(
+        actual,
+        &expected.grad,
+        &((&expected.scale * 4.0 + &expected.grad_slack) * T::SPACING),
+        &format!("{what}, {} gradient", T::NAME),
+    );
+}
+
+/// Fails unless `actual` is within `allowance` of `expected`, element by element. NaN matches NaN,
+/// and infinity is where the reference lies beyond the type's range.
+#[track_caller]
+pub fn assert_near<T: Real>(
+    actual: &ArrayRefD<T>,
+    expected: &ArrayRefD<f64>,
+    allowance: &ArrayRefD<f64>,
+    what: &str,
+) {
+    assert_eq!(actual.shape(), expected.shape(), "{what}: shapes");
+    let mut worst = 0.0_f64;
+    let both = expected.iter().zip(allowance.iter());
+    for ((index, &a), (&e, &allowance)) in actual.indexed_iter().zip(both) {
+        let a = a.wide();
+        let beyond = e.abs() > T::LARGEST && a == e.signum() * f64::INFINITY;
+        if a == e || beyond || (a.is_nan() && e.is_nan()) {
+            continue;
+        }
+        // Below the normal numbers there is no relative accuracy to promise.
+        let allowance = allowance + 16.0 * T::SMALLEST;
+        let error = (a - e).abs();
+        assert!(
+            error <= allowance,
+            "{what}: at {:?} {a:e}, expected {e:e}: off by {error:e}, allowed {allowance:e}",
+            index.slice(),
+        );
+        worst = worst.max(error / allowance);
+    }
+    let key = what.split(" at ").next().unwrap_or(what).to_owned();
+    let mut all = WORST.lock().unwrap();
+    let entry = all.entry(key).or_insert(0.0);
+    *entry = entry.max(worst);
+}

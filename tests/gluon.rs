@@ -1,0 +1,244 @@
+//! Every recorded case of Gluon's losses, at every level, through the kernels of both precisions.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::call::{Request, expected, fused};
+use common::cases::{Label, Problem, case};
+use common::contract::assert_near;
+use common::levels::for_each_level;
+use common::real::Real;
+use ndarray::ArrayD;
+use serde::Deserialize;
+
+/// Losses that the recording has and this library not yet. A loss leaves this list when it enters
+/// [`entry_of`].
+const NOT_YET: [&str; 11] = [
+    "CTCLoss",
+    "CosineEmbeddingLoss",
+    "HingeLoss",
+    "HuberLoss",
+    "KLDivLoss",
+    "L1Loss",
+    "LogisticLoss",
+    "PoissonNLLLoss",
+    "SDMLLoss",
+    "SquaredHingeLoss",
+    "TripletLoss",
+];
+
+const SUPPORTED: [&str; 3] = ["L2Loss", "SigmoidBCELoss", "SoftmaxCELoss"];
+
+/// The recording has ten digits; this much of a value is lost to printing.
+const PRINTED: f64 = 1e-9;
+
+#[derive(Deserialize)]
+struct Recorded {
+    id: String,
+    loss: String,
+    options: Options,
+    inputs: BTreeMap<String, Tensor<f32>>,
+    loss_out: Tensor<Option<f64>>,
+    grads: BTreeMap<String, Tensor<Option<f64>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    weight: Option<f64>,
+    batch_axis: Option<isize>,
+    axis: Option<isize>,
+    from_sigmoid: Option<bool>,
+    from_logits: Option<bool>,
+    sparse_label: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct Tensor<V> {
+    shape: Vec<usize>,
+    data: Vec<V>,
+}
+
+impl<V: Copy> Tensor<V> {
+    fn map<W>(&self, to: impl FnMut(V) -> W) -> ArrayD<W> {
+        let data = self.data.iter().copied().map(to).collect();
+        ArrayD::from_shape_vec(self.shape.clone(), data).expect("as many numbers as the shape says")
+    }
+}
+
+fn recording() -> Vec<Recorded> {
+    let path = std::env::var("GLUON_GOLDEN").unwrap_or_else(|_| {
+        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/gluon.jsonl").to_owned()
+    });
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    // Options of other losses are not for this test to know.
+    lines
+        .filter(|line| {
+            let head: Head = serde_json::from_str(line).expect("a case");
+            !NOT_YET.contains(&&*head.loss)
+        })
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}")))
+        .collect()
+}
+
+#[derive(Deserialize)]
+struct Head {
+    loss: String,
+}
+
+/// The entry of the table that computes a recorded case.
+fn entry_of(recorded: &Recorded) -> &'static str {
+    let options = &recorded.options;
+    let from_logits = options.from_logits == Some(true);
+    let pos_weight = recorded.inputs.contains_key("pos_weight");
+    match (&*recorded.loss, options.from_sigmoid == Some(true)) {
+        ("L2Loss", _) => "l2",
+        ("SigmoidBCELoss", false) if pos_weight => "sigmoid_bce pos_weight",
+        ("SigmoidBCELoss", false) => "sigmoid_bce",
+        ("SigmoidBCELoss", true) if pos_weight => "sigmoid_bce from_sigmoid pos_weight",
+        ("SigmoidBCELoss", true) => "sigmoid_bce from_sigmoid",
+        ("SoftmaxCELoss", _) => match (options.sparse_label == Some(false), from_logits) {
+            (false, false) => "softmax_ce sparse",
+            (true, false) => "softmax_ce dense",
+            (false, true) => "softmax_ce sparse from_logits",
+            (true, true) => "softmax_ce dense from_logits",
+        },
+        (other, _) => panic!("{other} is neither supported nor listed as missing"),
+    }
+}
+
+fn problem<T: Real>(recorded: &Recorded, sparse: bool) -> Problem<T> {
+    let input = |name: &str| recorded.inputs.get(name);
+    let wide = |tensor: &Tensor<f32>| tensor.map(|v| T::of(f64::from(v)));
+    let label = input("label").expect("a label");
+    let label = if sparse {
+        Label::Sparse(label.map(|class| class as i32))
+    } else {
+        Label::Dense(wide(label))
+    };
+    Problem {
+        pred: wide(input("pred").expect("a pred")),
+        label,
+        pos_weight: input("pos_weight").map(wide),
+    }
+}
+
+/// `null` stands for anything that is not finite, which the reference then has to name.
+fn printed(tensor: &Tensor<Option<f64>>, reference: &ArrayD<f64>, id: &str) -> ArrayD<f64> {
+    let recorded = tensor.map(|value| value.unwrap_or(f64::NAN));
+    assert_eq!(recorded.shape(), reference.shape(), "{id}: shapes");
+    let mut agreed = reference.clone();
+    for (ours, &gluons) in agreed.iter_mut().zip(&recorded) {
+        if gluons.is_nan() {
+            assert!(
+                !ours.is_finite(),
+                "{id}: {ours} where Gluon's value is not finite"
+            );
+        } else {
+            let error = (*ours - gluons).abs();
+            assert!(
+                error <= PRINTED * gluons.abs(),
+                "{id}: the reference says {ours}, Gluon {gluons}"
+            );
+            *ours = gluons;
+        }
+    }
+    agreed
+}
+
+fn run<T: Real>(recorded: &Recorded) {
+    let id = &recorded.id;
+    let case = case::<T>(entry_of(recorded));
+    let sparse = case.name.contains("sparse");
+    let problem = problem::<T>(recorded, sparse);
+    let options = &recorded.options;
+    let request = Request::<T> {
+        weight: options.weight.unwrap_or(1.0),
+        batch_axis: options.batch_axis.unwrap_or(0),
+        class_axis: options.axis.unwrap_or(-1),
+        sample_weight: recorded
+            .inputs
+            .get("sample_weight")
+            .map(|tensor| tensor.map(|v| T::of(f64::from(v)))),
+        ..Request::default()
+    };
+    let mut reduced = expected(&case, &problem, &request);
+    reduced.loss = printed(&recorded.loss_out, &reduced.loss, id);
+    reduced.grad = printed(&recorded.grads["pred"], &reduced.grad, id);
+    for_each_level(|exec| {
+        let outcome = fused(&case, &problem, &request.exec(exec));
+        let what = format!("{id} ({}) at {}", case.name, exec.level);
+        let loss = &reduced.magnitude * T::LOSS_ERROR + &reduced.loss_slack * T::SPACING;
+        let loss = loss + reduced.loss.abs() * PRINTED;
+        assert_near(
+            &outcome.loss,
+            &reduced.loss,
+            &loss,
+            &format!("loss of {what}"),
+        );
+        let grad = (&reduced.scale * 4.0 + &reduced.grad_slack) * T::SPACING;
+        let grad = grad + reduced.grad.abs() * PRINTED;
+        assert_near(
+            &outcome.grad,
+            &reduced.grad,
+            &grad,
+            &format!("gradient of {what}"),
+        );
+    });
+}
+
+fn run_all(loss: &str) {
+    let cases: Vec<Recorded> = recording()
+        .into_iter()
+        .filter(|case| case.loss == loss)
+        .collect();
+    for recorded in &cases {
+        run::<f32>(recorded);
+        run::<f64>(recorded);
+    }
+    println!("{loss}: {} cases, each in f32 and f64", cases.len());
+    // Another file may well lack a loss; the one that comes with the sources does not.
+    assert!(
+        !cases.is_empty() || std::env::var_os("GLUON_GOLDEN").is_some(),
+        "no case of {loss} ran"
+    );
+}
+
+#[test]
+fn gluon_l2_loss() {
+    run_all("L2Loss");
+}
+
+#[test]
+fn gluon_sigmoid_bce_loss() {
+    run_all("SigmoidBCELoss");
+}
+
+#[test]
+fn gluon_softmax_ce_loss() {
+    run_all("SoftmaxCELoss");
+}
+
+/// No case falls through: each belongs to a loss that runs, in full, or to one that is listed.
+#[test]
+fn gluon_cases_are_all_accounted_for() {
+    let mut counts = BTreeMap::<String, usize>::new();
+    for recorded in recording() {
+        assert!(
+            SUPPORTED.contains(&&*recorded.loss),
+            "{} is not run by any test",
+            recorded.loss
+        );
+        // Panics where no entry of the table takes the case.
+        case::<f32>(entry_of(&recorded));
+        assert!(
+            recorded.grads.keys().eq(["pred"]),
+            "{}: gradients nobody checks",
+            recorded.id
+        );
+        *counts.entry(recorded.loss).or_default() += 1;
+    }
+    println!("cases that run: {counts:?}; losses still missing: {NOT_YET:?}");
+}

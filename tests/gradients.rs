@@ -1,0 +1,342 @@
+//! What must be true of any loss and its gradient, whatever the formula.
+
+mod common;
+
+use common::call::{Form, Request, expected, fused};
+use common::cases::{Case, Problem, table};
+use common::layouts::Layout;
+use common::levels::for_each_level;
+use common::random::Random;
+use common::real::{Real, assert_same_bits, narrow, widen};
+use lossgrad::Reduction;
+use ndarray::{ArrayD, Axis};
+
+const REDUCTIONS: [Reduction; 5] = [
+    Reduction::None,
+    Reduction::SampleMean,
+    Reduction::SampleSum,
+    Reduction::Mean,
+    Reduction::Sum,
+];
+
+fn factor<T: Real>(shape: &[usize], random: &mut Random) -> ArrayD<T> {
+    ArrayD::from_shape_simple_fn(shape, || T::of(random.within(0.2, 2.0)))
+}
+
+/// The sum of upstream times loss, by the library.
+fn objective(case: &Case<f64>, problem: &Problem<f64>, request: &Request<f64>) -> f64 {
+    let answer = (case.call)(&problem.views(), &request.views(), Form::Loss).unwrap();
+    let loss = answer.loss.unwrap();
+    let upstream = request.upstream.as_ref().expect("an upstream");
+    loss.iter().zip(upstream).map(|(l, u)| l * u).sum()
+}
+
+/// Inputs and a call in which everything that scales a gradient takes part.
+fn weighted_call(
+    case: &Case<f64>,
+    reduction: Reduction,
+    random: &mut Random,
+) -> (Problem<f64>, Request<f64>) {
+    let shape = [3, 4, 5];
+    let class_axis = 1;
+    let mut problem = (case.draw)(&shape, class_axis, random);
+    problem
+        .pred
+        .mapv_inplace(|x| (case.smooth)(if x.is_finite() { x } else { 0.0 }));
+    let units: &[usize] = if case.classes { &[3, 1, 5] } else { &[3, 4, 5] };
+    let mut request = Request {
+        weight: 0.7,
+        class_axis: class_axis as isize,
+        reduction,
+        sample_weight: Some(factor(units, random)),
+        ..Request::default()
+    };
+    request.upstream = Some(factor(&request.loss_shape(&shape, case.classes), random));
+    (problem, request)
+}
+
+#[test]
+fn finite_differences_agree() {
+    for case in table::<f64>() {
+        for reduction in REDUCTIONS {
+            let random = &mut Random::new(3);
+            for _ in 0..4 {
+                let (mut problem, request) = weighted_call(&case, reduction, random);
+                let grad = fused(&case, &problem, &request).grad;
+                // As large as the terms are; differences cannot see anything smaller than their
+                // rounding.
+                let scale = expected(&case, &problem, &request).scale;
+                let size = objective(&case, &problem, &request).abs();
+                for (index, &slope) in grad.indexed_iter() {
+                    let at = problem.pred[&index];
+                    let step = 1e-3 * at.abs().max(1.0);
+                    let mut shifted = |by: f64| {
+                        problem.pred[&index] = at + by * step;
+                        let value = objective(&case, &problem, &request);
+                        problem.pred[&index] = at;
+                        value
+                    };
+                    let near = shifted(1.0) - shifted(-1.0);
+                    let far = shifted(2.0) - shifted(-2.0);
+                    let estimate = (8.0 * near - far) / (12.0 * step);
+                    let allowed = 1e-8 * scale[&index] + 1e-12 * size + 1e-12;
+                    assert!(
+                        (estimate - slope).abs() <= allowed,
+                        "{} by {reduction:?} at {:?}: {slope}, differences say {estimate}",
+                        case.name,
+                        ndarray::Dimension::slice(&index),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Upstream is a factor of the gradient, and of nothing else.
+#[test]
+fn upstream_leaves_the_losses_alone() {
+    for case in table::<f64>() {
+        for reduction in REDUCTIONS {
+            let (problem, request) = weighted_call(&case, reduction, &mut Random::new(4));
+            for_each_level(|exec| {
+                let with = fused(&case, &problem, &request.exec(exec));
+                let without = Request {
+                    upstream: None,
+                    ..request.exec(exec)
+                };
+                let without = fused(&case, &problem, &without);
+                assert_same_bits(&with.loss, &without.loss, case.name);
+            });
+        }
+    }
+}
+
+/// Losses and gradients are linear in the sample weight.
+#[test]
+fn weights_are_linear() {
+    fn check<T: Real>() {
+        for case in table::<T>() {
+            let random = &mut Random::new(5);
+            let problem = (case.draw)(&[6, 7, 30], 1, random);
+            let units: &[usize] = if case.classes {
+                &[6, 1, 30]
+            } else {
+                &[6, 7, 30]
+            };
+            let (one, other) = (factor::<T>(units, random), factor::<T>(units, random));
+            // Rounded, so the reference below is told the sum that the library is given.
+            let both: ArrayD<T> = narrow(&(widen(&one) + widen(&other) * 3.0));
+            let result = |weight: &ArrayD<T>| {
+                let request = Request {
+                    class_axis: 1,
+                    sample_weight: Some(weight.clone()),
+                    ..Request::default()
+                };
+                let reduced = expected(&case, &problem, &request);
+                (fused(&case, &problem, &request), reduced)
+            };
+            let ((a, _), (b, _), (sum, bound)) = (result(&one), result(&other), result(&both));
+            let loss = widen(&a.loss) + widen(&b.loss) * 3.0;
+            let grad = widen(&a.grad) + widen(&b.grad) * 3.0;
+            let near = |actual: &ArrayD<T>, wanted: &ArrayD<f64>, allowed: ArrayD<f64>| {
+                common::contract::assert_near(actual, wanted, &allowed, case.name);
+            };
+            // Twice the contract: both sides are rounded.
+            let loss_slack = &bound.loss_slack * T::SPACING;
+            near(
+                &sum.loss,
+                &loss,
+                (&bound.magnitude * T::LOSS_ERROR + loss_slack) * 2.0,
+            );
+            near(
+                &sum.grad,
+                &grad,
+                (&bound.scale * 4.0 + &bound.grad_slack) * T::SPACING * 2.0,
+            );
+        }
+    }
+    check::<f32>();
+    check::<f64>();
+}
+
+/// A power of two scales without rounding, wherever it comes in.
+#[test]
+fn powers_of_two_scale_exactly() {
+    fn check<T: Real>() {
+        for case in table::<T>() {
+            let problem = (case.draw)(&[6, 7, 30], 1, &mut Random::new(6));
+            let plain = Request::<T> {
+                class_axis: 1,
+                ..Request::default()
+            };
+            let expected = fused(&case, &problem, &plain);
+            let double = |array: &ArrayD<T>| array.mapv(|v| T::of(2.0 * v.wide()));
+            let twice = ArrayD::from_elem(vec![6], T::of(2.0));
+            let weight = Request {
+                weight: 2.0,
+                ..plain.clone()
+            };
+            let sample_weight = Request {
+                sample_weight: Some(twice.clone()),
+                ..plain.clone()
+            };
+            let upstream = Request {
+                upstream: Some(twice),
+                ..plain.clone()
+            };
+            for_each_level(|exec| {
+                for request in [&weight, &sample_weight] {
+                    let actual = fused(&case, &problem, &request.exec(exec));
+                    assert_same_bits(&actual.loss, &double(&expected.loss), case.name);
+                    assert_same_bits(&actual.grad, &double(&expected.grad), case.name);
+                }
+                let actual = fused(&case, &problem, &upstream.exec(exec));
+                assert_same_bits(&actual.loss, &expected.loss, case.name);
+                assert_same_bits(&actual.grad, &double(&expected.grad), case.name);
+            });
+        }
+    }
+    check::<f32>();
+    check::<f64>();
+}
+
+/// A softmax only moves probability between classes: each row of its gradient sums to 0.
+#[test]
+fn softmax_gradients_sum_to_zero() {
+    fn check<T: Real>() {
+        for case in table::<T>()
+            .into_iter()
+            .filter(|case| case.classes && case.curved)
+        {
+            for (shape, axis) in [([5, 40, 3], 1), ([7, 4, 33], 2), ([300, 2, 2], 0)] {
+                let problem = (case.draw)(&shape, axis, &mut Random::new(8));
+                let request = Request::<T> {
+                    class_axis: axis as isize,
+                    batch_axis: 1 - isize::from(axis == 1),
+                    reduction: Reduction::None,
+                    ..Request::default()
+                };
+                let reduced = expected(&case, &problem, &request);
+                for_each_level(|exec| {
+                    let grad = fused(&case, &problem, &request.exec(exec)).grad;
+                    let sums = widen(&grad).sum_axis(Axis(axis));
+                    // A dense label that does not quite sum to 1 in this type is no error: the
+                    // reference's own sum says what is exact. One rounding a class, no more.
+                    let exact = reduced.grad.sum_axis(Axis(axis));
+                    let rounding = reduced.grad.map(|g| g.abs()).sum_axis(Axis(axis));
+                    let slack = reduced.grad_slack.sum_axis(Axis(axis));
+                    let allowed = (rounding * 4.0 + slack) * T::SPACING;
+                    for ((sum, exact), allowed) in sums.iter().zip(&exact).zip(&allowed) {
+                        assert!(
+                            (sum - exact).abs() <= allowed + T::SMALLEST * 16.0,
+                            "{} at {}: a row sums to {sum:e}, allowed {allowed:e}",
+                            case.name,
+                            exec.level,
+                        );
+                    }
+                });
+            }
+        }
+    }
+    check::<f32>();
+    check::<f64>();
+}
+
+#[test]
+fn no_loss_is_below_its_least() {
+    fn check<T: Real>() {
+        for case in table::<T>() {
+            let random = &mut Random::new(9);
+            for round in 0..60 {
+                let shape = [4, 1 + round % 7, 1 + 5 * round % 61];
+                let problem = (case.draw)(&shape, 1, random);
+                let request = Request::<T> {
+                    class_axis: 1,
+                    ..Request::reduction(Reduction::None)
+                };
+                for_each_level(|exec| {
+                    for &loss in &fused(&case, &problem, &request.exec(exec)).loss {
+                        assert!(
+                            loss.wide() >= case.least,
+                            "{} at {}: {loss}",
+                            case.name,
+                            exec.level,
+                        );
+                    }
+                });
+            }
+        }
+    }
+    check::<f32>();
+    check::<f64>();
+}
+
+/// A confident prediction has a loss next to 0, never below it.
+#[test]
+fn confident_rows_cost_little_and_never_less_than_nothing() {
+    fn check<T: Real>() {
+        for case in table::<T>()
+            .into_iter()
+            .filter(|case| case.classes && case.curved)
+        {
+            let random = &mut Random::new(10);
+            let mut problem = (case.draw)(&[400, 12], 1, random);
+            for (mut row, margin) in problem.pred.rows_mut_dyn().into_iter().zip(0..) {
+                row.mapv_inplace(|_| T::of(random.normal()));
+                row[5] = T::of(f64::from(margin) * 0.25);
+            }
+            problem.label = match problem.label {
+                common::cases::Label::Sparse(label) => {
+                    common::cases::Label::Sparse(label.mapv(|_| 5))
+                }
+                common::cases::Label::Dense(mut label) => {
+                    label.fill(T::of(0.0));
+                    label.index_axis_mut(Axis(1), 5).fill(T::of(1.0));
+                    common::cases::Label::Dense(label)
+                }
+            };
+            let request = Request::<T>::reduction(Reduction::None);
+            let reduced = expected(&case, &problem, &request);
+            for_each_level(|exec| {
+                let outcome = fused(&case, &problem, &request.exec(exec));
+                assert!(
+                    outcome.loss.iter().all(|loss| loss.wide() >= 0.0),
+                    "{}",
+                    case.name
+                );
+                let what = format!("confident {} at {}", case.name, exec.level);
+                common::contract::assert_losses(&outcome.loss, &reduced, &what);
+            });
+        }
+    }
+    check::<f32>();
+    check::<f64>();
+}
+
+trait RowsMutDyn<T> {
+    fn rows_mut_dyn(&mut self) -> Vec<ndarray::ArrayViewMut1<'_, T>>;
+}
+
+impl<T> RowsMutDyn<T> for ArrayD<T> {
+    fn rows_mut_dyn(&mut self) -> Vec<ndarray::ArrayViewMut1<'_, T>> {
+        self.lanes_mut(Axis(1)).into_iter().collect()
+    }
+}
+
+/// Layouts exist for every rank; this keeps the list honest.
+#[test]
+fn layouts_describe_the_same_values() {
+    for rank in 1..5 {
+        let shape: Vec<usize> = (2..2 + rank).collect();
+        let array = ArrayD::from_shape_fn(shape, |index| {
+            ndarray::Dimension::slice(&index)
+                .iter()
+                .fold(1.0, |sum, &i| sum * 10.0 + i as f64)
+        });
+        for layout in Layout::all(rank) {
+            let laid = common::layouts::Laid::new(&array, &layout, f64::NAN);
+            assert_eq!(laid.view(), array);
+            assert!(laid.margins_hold(|a, b| a.to_bits() == b.to_bits()));
+        }
+    }
+}
