@@ -109,6 +109,20 @@ impl Shapes {
         self.pred[self.batch_axis]
     }
 
+    /// How many classes a row has.
+    pub(crate) fn classes(&self) -> usize {
+        self.class_axis.map_or(1, |axis| self.pred[axis])
+    }
+
+    /// The position in the labels, which lack the class axis, of a unit.
+    pub(crate) fn label_index(&self, grid: &Grid, sample: usize, unit: usize) -> Vec<usize> {
+        let mut index = grid.index(&self.pred, sample, unit).to_vec();
+        if let Some(axis) = self.class_axis {
+            index.remove(axis);
+        }
+        index
+    }
+
     /// How many elements or rows a sample has.
     fn units(&self) -> usize {
         let axes = self.pred.iter().enumerate();

@@ -8,6 +8,7 @@
 //! write its units and nobody else can.
 
 use crate::layout::{Extents, Grid, Layout, Strides};
+use crate::simd::{Float, InOut};
 use core::marker::PhantomData;
 use core::ops::Range;
 use ndarray::{ArrayRef, Dimension};
@@ -354,29 +355,111 @@ impl<'a, T: Copy> Source<'a, T> {
         classes: Range<usize>,
         buffer: &'b mut [T],
     ) -> &'b [T] {
-        let place = self.plane.locate_classes(sample, unit, classes.clone());
-        if self.plane.classes_contiguous() {
-            // SAFETY: the plane owns the classes, and they are neighbours.
-            unsafe { core::slice::from_raw_parts(place, classes.len()) }
-        } else {
+        if !self.plane.classes_contiguous() {
             let buffer = &mut buffer[..classes.len()];
-            for (class, value) in buffer.iter_mut().enumerate() {
-                // SAFETY: the plane owns the classes, which lie one class stride apart.
-                *value =
-                    unsafe { *place.wrapping_offset(class as isize * self.plane.class_stride) };
-            }
-            buffer
+            self.copy_row(sample, unit, classes, buffer);
+            return buffer;
+        }
+        let place = self.plane.locate_classes(sample, unit, classes.clone());
+        // SAFETY: the plane owns the classes, and they are neighbours.
+        unsafe { core::slice::from_raw_parts(place, classes.len()) }
+    }
+
+    /// Copies some classes of a row.
+    pub(crate) fn copy_row(
+        &self,
+        sample: usize,
+        unit: usize,
+        classes: Range<usize>,
+        buffer: &mut [T],
+    ) {
+        let place = self.plane.locate_classes(sample, unit, classes);
+        for (class, value) in buffer.iter_mut().enumerate() {
+            // SAFETY: the plane owns the classes, which lie one class stride apart.
+            *value = unsafe { *place.wrapping_offset(class as isize * self.plane.class_stride) };
+        }
+    }
+}
+
+/// Rows that are neighbours in memory, class by class: to read, and perhaps to write.
+pub struct Columns<'a, T> {
+    source: *const T,
+    source_stride: isize,
+    target: *mut T,
+    target_stride: isize,
+    rows: usize,
+    classes: usize,
+    writable: bool,
+    memory: PhantomData<&'a mut [T]>,
+}
+
+impl<'a, T: Float> Columns<'a, T> {
+    /// Rows to read.
+    pub(crate) fn read(source: &'a Source<'_, T>, sample: usize, units: Range<usize>) -> Self {
+        let (first, neighbours) = source.plane.locate(sample, units.clone());
+        assert!(neighbours == units.len() && source.plane.classes.start == 0);
+        Self {
+            source: first,
+            source_stride: source.plane.class_stride,
+            target: core::ptr::null_mut(),
+            target_stride: 0,
+            rows: units.len(),
+            classes: source.plane.classes.len(),
+            writable: false,
+            memory: PhantomData,
         }
     }
 
-    /// One class of several rows, which must be neighbours in memory.
-    #[inline]
-    pub(crate) fn column(&self, sample: usize, units: Range<usize>, class: usize) -> &[T] {
-        let (first, neighbours) = self.plane.locate(sample, units.clone());
-        assert!(neighbours == units.len() && self.plane.classes.contains(&class));
-        let place = first.wrapping_offset(class as isize * self.plane.class_stride);
-        // SAFETY: the plane owns the units and the class, and the units are neighbours.
-        unsafe { core::slice::from_raw_parts(place, neighbours) }
+    /// Rows to read and as many to write elsewhere.
+    pub(crate) fn copy(
+        source: &'a Source<'_, T>,
+        target: &'a mut Target<'_, T>,
+        sample: usize,
+        units: Range<usize>,
+    ) -> Self {
+        let read = Self::read(source, sample, units.clone());
+        let write = Self::in_place(target, sample, units);
+        assert_eq!(read.classes, write.classes);
+        Self {
+            source: read.source,
+            source_stride: read.source_stride,
+            ..write
+        }
+    }
+
+    /// Rows to read and to overwrite.
+    pub(crate) fn in_place(
+        target: &'a mut Target<'_, T>,
+        sample: usize,
+        units: Range<usize>,
+    ) -> Self {
+        let (first, neighbours) = target.plane.locate(sample, units.clone());
+        assert!(neighbours == units.len() && target.plane.classes.start == 0);
+        Self {
+            source: first,
+            source_stride: target.plane.class_stride,
+            target: first,
+            target_stride: target.plane.class_stride,
+            rows: units.len(),
+            classes: target.plane.classes.len(),
+            writable: true,
+            memory: PhantomData,
+        }
+    }
+
+    /// One class of all rows.
+    #[inline(always)]
+    pub(crate) fn class(&mut self, class: usize) -> InOut<'_, T> {
+        assert!(class < self.classes);
+        let source = self
+            .source
+            .wrapping_offset(class as isize * self.source_stride);
+        let target = self
+            .target
+            .wrapping_offset(class as isize * self.target_stride);
+        // SAFETY: the planes that these rows come from own them and the class, and the rows are
+        // neighbours; a plane to write is borrowed mutably.
+        unsafe { InOut::from_raw(source, target, self.rows, self.writable) }
     }
 }
 
@@ -535,18 +618,21 @@ impl<'a, T: Copy> Target<'a, T> {
         self.plane.classes_contiguous()
     }
 
-    /// Some classes of a row, if they are neighbours in memory.
+    /// Some classes of a row, which must be neighbours in memory.
     #[inline]
-    pub(crate) fn row(
-        &mut self,
-        sample: usize,
-        unit: usize,
-        classes: Range<usize>,
-    ) -> Option<&mut [T]> {
+    pub(crate) fn row(&mut self, sample: usize, unit: usize, classes: Range<usize>) -> &mut [T] {
+        assert!(self.classes_contiguous());
         let place = self.plane.locate_classes(sample, unit, classes.clone());
         // SAFETY: the plane owns the classes, and they are neighbours.
-        self.classes_contiguous()
-            .then(|| unsafe { core::slice::from_raw_parts_mut(place, classes.len()) })
+        unsafe { core::slice::from_raw_parts_mut(place, classes.len()) }
+    }
+
+    /// The value of one class of a row.
+    #[inline]
+    pub(crate) fn class(&self, sample: usize, unit: usize, class: usize) -> T {
+        let place = self.plane.locate_classes(sample, unit, class..class + 1);
+        // SAFETY: the plane owns the unit and the class.
+        unsafe { *place }
     }
 
     /// Copies values to the classes of a row from `class` on.
@@ -558,15 +644,5 @@ impl<'a, T: Copy> Target<'a, T> {
             // SAFETY: the plane owns the classes, which lie one class stride apart.
             unsafe { *place.wrapping_offset(class as isize * self.plane.class_stride) = value }
         }
-    }
-
-    /// One class of several rows, which must be neighbours in memory.
-    #[inline]
-    pub(crate) fn column(&mut self, sample: usize, units: Range<usize>, class: usize) -> &mut [T] {
-        let (first, neighbours) = self.plane.locate(sample, units.clone());
-        assert!(neighbours == units.len() && self.plane.classes.contains(&class));
-        let place = first.wrapping_offset(class as isize * self.plane.class_stride);
-        // SAFETY: the plane owns the units and the class, and the units are neighbours.
-        unsafe { core::slice::from_raw_parts_mut(place, neighbours) }
     }
 }

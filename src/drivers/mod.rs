@@ -7,6 +7,7 @@
 pub(crate) mod elementwise;
 mod outputs;
 mod plan;
+pub(crate) mod rows;
 mod schedule;
 mod terms;
 

@@ -1,7 +1,7 @@
 use super::Plan;
 use crate::element::Element;
 use crate::simd::InOut;
-use crate::tensor::{Along, Source, Target};
+use crate::tensor::{Along, Columns, Source, Target};
 use core::ops::Range;
 
 /// The predictions, and the place of their gradient if one is wanted.
@@ -76,7 +76,78 @@ impl<'a, T: Element> PredGrad<'a, T> {
         }
     }
 
-    fn split(self, along: Along, at: usize) -> (Self, Self) {
+    /// Some classes of a row to read and write: where they lie if they are neighbours in memory,
+    /// else in `buffer`; the flag says that the gradient is still to be written from there.
+    #[inline]
+    pub(crate) fn row<'b>(
+        &'b mut self,
+        sample: usize,
+        unit: usize,
+        classes: Range<usize>,
+        buffer: &'b mut [T],
+    ) -> (InOut<'b, T>, bool) {
+        if !self.classes_contiguous() {
+            let buffer = &mut buffer[..classes.len()];
+            match self {
+                Self::Read(pred) | Self::Copy(pred, _) => {
+                    pred.copy_row(sample, unit, classes, buffer);
+                }
+                Self::InPlace(pred) => pred.as_source().copy_row(sample, unit, classes, buffer),
+            }
+            return (InOut::in_place(buffer), true);
+        }
+        match self {
+            Self::Read(pred) => (InOut::read(pred.row(sample, unit, classes, &mut [])), false),
+            Self::Copy(pred, grad) => {
+                let pred = pred.row(sample, unit, classes.clone(), &mut []);
+                (InOut::copy(pred, grad.row(sample, unit, classes)), false)
+            }
+            Self::InPlace(pred) => (InOut::in_place(pred.row(sample, unit, classes)), false),
+        }
+    }
+
+    /// Whether the classes of a row are neighbours in memory, of predictions and gradient.
+    #[inline]
+    pub(crate) fn classes_contiguous(&self) -> bool {
+        match self {
+            Self::Read(pred) => pred.classes_contiguous(),
+            Self::Copy(pred, grad) => pred.classes_contiguous() && grad.classes_contiguous(),
+            Self::InPlace(pred) => pred.classes_contiguous(),
+        }
+    }
+
+    /// How many of the rows `units` are neighbours in memory, of predictions and gradient.
+    pub(crate) fn contiguous(&self, sample: usize, units: Range<usize>) -> usize {
+        match self {
+            Self::Read(pred) => pred.contiguous(sample, units),
+            Self::Copy(pred, grad) => {
+                let neighbours = pred.contiguous(sample, units.clone());
+                neighbours.min(grad.contiguous(sample, units))
+            }
+            Self::InPlace(pred) => pred.contiguous(sample, units),
+        }
+    }
+
+    /// Rows that are neighbours in memory, class by class.
+    pub(crate) fn columns(&mut self, sample: usize, units: Range<usize>) -> Columns<'_, T> {
+        match self {
+            Self::Read(pred) => Columns::read(pred, sample, units),
+            Self::Copy(pred, grad) => Columns::copy(pred, grad, sample, units),
+            Self::InPlace(pred) => Columns::in_place(pred, sample, units),
+        }
+    }
+
+    /// One prediction of a row.
+    #[inline]
+    pub(crate) fn class(&self, sample: usize, unit: usize, class: usize) -> T {
+        match self {
+            Self::Read(pred) | Self::Copy(pred, _) => pred.class(sample, unit, class),
+            Self::InPlace(pred) => pred.class(sample, unit, class),
+        }
+    }
+
+    /// Splits into the parts before and after a sample, a unit or a class.
+    pub(crate) fn split(self, along: Along, at: usize) -> (Self, Self) {
         match self {
             Self::Read(pred) => (Self::Read(pred.clone()), Self::Read(pred)),
             Self::Copy(pred, grad) => {
@@ -90,7 +161,8 @@ impl<'a, T: Element> PredGrad<'a, T> {
         }
     }
 
-    fn reborrow(&mut self) -> PredGrad<'_, T> {
+    /// A shorter loan of the same part.
+    pub(crate) fn reborrow(&mut self) -> PredGrad<'_, T> {
         match self {
             Self::Read(pred) => PredGrad::Read(pred.clone()),
             Self::Copy(pred, grad) => PredGrad::Copy(pred.clone(), grad.reborrow()),

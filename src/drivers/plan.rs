@@ -36,6 +36,14 @@ impl<T: Element> Factor<'_, T> {
         }
     }
 
+    /// The value of a unit.
+    #[inline]
+    pub(crate) fn get(&self, sample: usize, unit: usize) -> f64 {
+        self.values
+            .as_ref()
+            .map_or(1.0, |values| values.get(sample, unit).to_f64())
+    }
+
     /// The value that a sample's units share.
     #[inline]
     fn of_sample(&self, sample: usize) -> f64 {

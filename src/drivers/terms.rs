@@ -82,7 +82,9 @@ fn group<T: Float, S: Isa, P: Terms<T, S, J>, const FULL: bool, const J: usize>(
 }
 
 #[inline(always)]
-fn tree<T: Float, S: Isa, const J: usize>([a, b, c, d]: [[Lanes<T, S>; J]; 4]) -> [Lanes<T, S>; J] {
+pub(crate) fn tree<T: Float, S: Isa, const J: usize>(
+    [a, b, c, d]: [[Lanes<T, S>; J]; 4],
+) -> [Lanes<T, S>; J] {
     let mut sum = a;
     for j in 0..J {
         sum[j] = (a[j] + b[j]) + (c[j] + d[j]);

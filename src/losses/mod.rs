@@ -1,11 +1,15 @@
 //! One file a loss: its options, what it computes, and the formula.
 
+mod class_label;
 mod common;
 mod l2;
 mod pointwise;
 mod sigmoid_bce;
+mod softmax_ce;
 
+pub use class_label::ClassLabel;
 pub use common::{Common, Problem};
 pub use l2::L2Loss;
 pub use pointwise::{Labelled, Pointwise};
 pub use sigmoid_bce::{SigmoidBce, SigmoidBceLoss};
+pub use softmax_ce::{SoftmaxCe, SoftmaxCeLoss};

@@ -1,6 +1,6 @@
 use super::Functions;
 use super::polynomial::horner;
-use crate::simd::{Bits, Float, Isa, Lanes};
+use crate::simd::{Bits, Isa, Lanes};
 
 /// `e^x`.
 ///

@@ -1,6 +1,6 @@
 use super::Functions;
 use super::polynomial::pairs;
-use crate::simd::{Bits, Float, Isa, Lanes};
+use crate::simd::{Bits, Isa, Lanes};
 
 /// `ln(x)`.
 ///
@@ -14,8 +14,9 @@ use crate::simd::{Bits, Float, Isa, Lanes};
 pub(crate) fn log<T: Functions, S: Isa>(x: Lanes<T, S>) -> Lanes<T, S> {
     let subnormal = x.lt(x.splat_like(T::SMALLEST_NORMAL));
     let scaled = subnormal.select(x * x.splat_like(T::COUNTING), x);
-    let (k, m) = split(scaled);
-    let k = k - subnormal.select(x.splat_like(f64::from(T::FRACTION)), x.splat_like(0.0));
+    let bias = T::COUNTING + f64::from(T::BIAS);
+    let scaled_bias = x.splat_like(bias + f64::from(T::FRACTION));
+    let (k, m) = split(scaled, subnormal.select(scaled_bias, x.splat_like(bias)));
     let f = m - x.splat_like(1.0);
     outside_domain(x, x, sum(k, f, x.splat_like(0.0)))
 }
@@ -23,7 +24,7 @@ pub(crate) fn log<T: Functions, S: Isa>(x: Lanes<T, S>) -> Lanes<T, S> {
 /// `ln(x)` for a positive normal number: [`log`] without the rest of the line.
 #[inline(always)]
 pub(crate) fn log_normal<T: Functions, S: Isa>(x: Lanes<T, S>) -> Lanes<T, S> {
-    let (k, m) = split(x);
+    let (k, m) = split(x, x.splat_like(T::COUNTING + f64::from(T::BIAS)));
     sum(k, m - x.splat_like(1.0), x.splat_like(0.0))
 }
 
@@ -38,11 +39,11 @@ pub(crate) fn log_normal<T: Functions, S: Isa>(x: Lanes<T, S>) -> Lanes<T, S> {
 pub(crate) fn log1p<T: Functions, S: Isa>(x: Lanes<T, S>) -> Lanes<T, S> {
     let one = x.splat_like(1.0);
     let shifted = x + one;
-    let (k, _) = split(shifted);
+    let (k, _) = split(shifted, x.splat_like(T::COUNTING + f64::from(T::BIAS)));
     // 2^-k may be subnormal, so its quadruple is formed: the exponent field is that of 4, less k.
     let quarter = x.splat_like(0.25);
-    let integers = x.splat_like(1.5 * T::COUNTING + f64::from(T::BIAS + 2));
-    let four_powers = T::shift_to_exponent((integers - k).to_bits()).to_float();
+    let count = x.splat_like(1.5 * T::COUNTING + f64::from(T::BIAS + 2));
+    let four_powers = T::shift_to_exponent((count - k).to_bits()).to_float();
     let (low, high) = (
         x * quarter * four_powers,
         four_powers.mul_add(quarter, -one),
@@ -62,18 +63,18 @@ pub(super) fn log1p_unit<T: Functions, S: Isa>(t: Lanes<T, S>) -> Lanes<T, S> {
     square.mul_add(pairs(t, square, T::LOG1P_UNIT), t)
 }
 
-/// `(k, m)` with `x = 2^k m` and `2/3 <= m < 4/3`, for a positive normal number.
+/// `(k, m)` with `x = 2^k m` and `2/3 <= m < 4/3`, for a positive normal number; `bias` is the
+/// exponent field's, plus the number that [`Functions::COUNTING`] is.
 #[inline(always)]
-fn split<T: Functions, S: Isa>(x: Lanes<T, S>) -> (Lanes<T, S>, Lanes<T, S>) {
+fn split<T: Functions, S: Isa>(x: Lanes<T, S>, bias: Lanes<T, S>) -> (Lanes<T, S>, Lanes<T, S>) {
     let simd = x.simd();
     let one = x.splat_like(1.0).to_bits();
     let lowest = x.splat_like(2.0 / 3.0).to_bits();
     // The exponent field is now k plus the bias, the rest how far m lies above the lowest.
     let bits = x.to_bits() + (one - lowest);
     let m = ((bits & Bits::splat(simd, T::FRACTION_BITS)) + lowest).to_float();
-    let integers = x.splat_like(T::COUNTING).to_bits();
-    let k = (T::shift_from_exponent(bits) | integers).to_float()
-        - x.splat_like(T::COUNTING + f64::from(T::BIAS));
+    let counting = x.splat_like(T::COUNTING).to_bits();
+    let k = (T::shift_from_exponent(bits) | counting).to_float() - bias;
     (k, m)
 }
 

@@ -179,6 +179,23 @@ impl<'a, T: Float> InOut<'a, T> {
         }
     }
 
+    /// Runs at addresses that are known by other means.
+    ///
+    /// # Safety
+    /// For as long as `'a` lasts, `len` values at `source` are readable and, if `writable`, as many
+    /// at `target` writable, by nobody else; the two runs are one or do not overlap.
+    #[inline(always)]
+    pub unsafe fn from_raw(source: *const T, target: *mut T, len: usize, writable: bool) -> Self {
+        let writable = if writable { len } else { 0 };
+        Self {
+            source,
+            target,
+            len,
+            writable,
+            memory: PhantomData,
+        }
+    }
+
     /// How many values there are to read.
     #[inline(always)]
     pub fn len(&self) -> usize {

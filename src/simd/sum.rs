@@ -61,6 +61,24 @@ impl<S: Isa> Sum<S> {
         run(narrow::<T, S>, self.simd, &self)
     }
 
+    /// Each lane's sum. The second half is 0 where the lanes added were f64.
+    #[inline(always)]
+    pub(crate) fn to_array(self) -> [f64; 16] {
+        let mut sums = [0.0; 16];
+        let [low, high] = self.lanes;
+        Lanes::<f64, S> {
+            simd: self.simd,
+            registers: low,
+        }
+        .store(&mut sums[..8]);
+        Lanes::<f64, S> {
+            simd: self.simd,
+            registers: high,
+        }
+        .store(&mut sums[8..]);
+        sums
+    }
+
     /// All lanes, folded by halves.
     #[inline(always)]
     pub(crate) fn fold(self) -> f64 {

@@ -1,0 +1,97 @@
+//! Losses of rows along a class axis: softmax cross entropy and its relatives.
+//!
+//! A row goes through two passes. The first subtracts the row's maximum, sums the exponentials and
+//! whatever the label adds, and leaves the exponentials in the gradient's place; the second scales
+//! them to the gradient. Where the classes are neighbours in memory a vector holds classes of one
+//! row ([`row`]), else one class of several rows ([`columns`]); both add in the same order, so both
+//! give the same bits. Rows too long for the first-level cache, or for one thread, are cut into
+//! chunks with a maximum each ([`long`]).
+
+mod columns;
+mod leaf;
+mod long;
+mod row;
+
+use super::schedule;
+use super::{Outputs, Plan};
+use crate::element::Element;
+use crate::simd::{Isa, Lanes};
+use crate::tensor::Source;
+use leaf::Rows;
+
+/// A loss of a row: the sum over its classes of a term of the label's share and of the surprise,
+/// which is minus the logarithm of the class's probability.
+pub trait RowLoss<T: Element>: Copy + Send + Sync {
+    /// Whether pred holds logits, which a softmax turns into probabilities, or their logarithms.
+    const NORMALISE: bool;
+
+    /// The term of a class. It must be 0 for a share of 0, whatever the surprise, and linear in the
+    /// surprise with the share as its slope.
+    fn term<S: Isa>(self, share: Lanes<T, S>, surprise: Lanes<T, S>) -> Lanes<T, S>;
+}
+
+/// What a row is compared with.
+pub enum RowLabel<'a, T> {
+    /// One class, which has the whole share.
+    Class(&'a (dyn Fn(usize, usize) -> usize + Sync)),
+    /// A share for every class.
+    Shares(Source<'a, T>),
+}
+
+/// Computes a loss of rows, its gradient, or both.
+pub(crate) fn run<T: Element>(
+    loss: impl RowLoss<T>,
+    plan: &Plan<'_, T>,
+    label: RowLabel<'_, T>,
+    mut outputs: Outputs<'_, T>,
+    classes: usize,
+) {
+    let grad = outputs.pred.grad().is_some();
+    let dense = matches!(label, RowLabel::Shares(_));
+    match (dense, grad) {
+        (false, false) => {
+            schedule::run(
+                plan,
+                outputs,
+                &Rows::<_, _, false, false> {
+                    loss,
+                    label,
+                    classes,
+                },
+            );
+        }
+        (false, true) => {
+            schedule::run(
+                plan,
+                outputs,
+                &Rows::<_, _, false, true> {
+                    loss,
+                    label,
+                    classes,
+                },
+            );
+        }
+        (true, false) => {
+            schedule::run(
+                plan,
+                outputs,
+                &Rows::<_, _, true, false> {
+                    loss,
+                    label,
+                    classes,
+                },
+            );
+        }
+        (true, true) => {
+            schedule::run(
+                plan,
+                outputs,
+                &Rows::<_, _, true, true> {
+                    loss,
+                    label,
+                    classes,
+                },
+            );
+        }
+    }
+}

@@ -1,0 +1,79 @@
+use crate::Error;
+use crate::checks::{self, Shapes};
+use crate::drivers::rows::RowLabel;
+use crate::element::Element;
+use crate::layout::Grid;
+use crate::tensor::{Source, Tensor};
+
+/// What the labels of a classification may be: any primitive integer, for the class (pred's shape
+/// without the class axis), or pred's own type, for a share of every class (pred's shape).
+///
+/// The trait is sealed: its methods are the crate's own.
+pub trait ClassLabel<T: Element>: Copy + Sync + 'static {
+    /// Checks the labels' shape and values and lays them out.
+    fn check<'a>(
+        label: &Tensor<'a, Self>,
+        shapes: &Shapes,
+        grid: &Grid,
+    ) -> Result<Source<'a, Self>, Error>;
+
+    /// Hands the labels to a driver.
+    fn with(label: Source<'_, Self>, run: impl FnOnce(RowLabel<'_, T>));
+}
+
+macro_rules! integer_labels {
+    ($($integer:ty)*) => {$(
+        impl<T: Element> ClassLabel<T> for $integer {
+            fn check<'a>(
+                label: &Tensor<'a, Self>,
+                shapes: &Shapes,
+                grid: &Grid,
+            ) -> Result<Source<'a, Self>, Error> {
+                checks::shape("label", &label.shape, &shapes.losses())?;
+                let label = Source::new(&shapes.insert_class_axis(label), grid, None);
+                let classes = shapes.classes();
+                for sample in 0..grid.samples {
+                    for unit in 0..grid.units {
+                        let class = label.get(sample, unit);
+                        if usize::try_from(class).is_ok_and(|class| class < classes) {
+                            continue;
+                        }
+                        return Err(Error::Label {
+                            index: shapes.label_index(grid, sample, unit),
+                            found: class.to_string(),
+                            classes,
+                        });
+                    }
+                }
+                Ok(label)
+            }
+
+            fn with(label: Source<'_, Self>, run: impl FnOnce(RowLabel<'_, T>)) {
+                run(RowLabel::Class(&|sample, unit| label.get(sample, unit) as usize));
+            }
+        }
+    )*};
+}
+
+integer_labels!(i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize);
+
+macro_rules! share_labels {
+    ($($float:ty)*) => {$(
+        impl ClassLabel<$float> for $float {
+            fn check<'a>(
+                label: &Tensor<'a, Self>,
+                shapes: &Shapes,
+                grid: &Grid,
+            ) -> Result<Source<'a, Self>, Error> {
+                checks::shape("label", &label.shape, &shapes.pred)?;
+                Ok(Source::new(label, grid, shapes.class_axis))
+            }
+
+            fn with(label: Source<'_, Self>, run: impl FnOnce(RowLabel<'_, $float>)) {
+                run(RowLabel::Shares(label));
+            }
+        }
+    )*};
+}
+
+share_labels!(f32 f64);

@@ -1,0 +1,144 @@
+use super::common::{applied, common_options};
+use super::{ClassLabel, Common, Problem};
+use crate::Error;
+use crate::checks::Shapes;
+use crate::drivers::rows::{self, RowLoss};
+use crate::drivers::{Outputs, Plan};
+use crate::element::Element;
+use crate::layout::Grid;
+use crate::simd::{Isa, Lanes};
+use crate::tensor::{Source, Tensor};
+use ndarray::{ArrayRef, Dimension};
+
+/// Cross entropy of a softmax along the class axis, for class numbers or for shares of classes.
+///
+/// | | label of integers: the class `y` | label of floats: a share `y_j` of every class |
+/// |---|---|---|
+/// | shape of label | pred's without the class axis | pred's |
+/// | loss of a row | `ln Σ e^x_j − x_y` | `Σ y_j (ln Σ e^x_k − x_j)` |
+/// | gradient | `p_j − 1` for the class, else `p_j` | `p_j Σ y_k − y_j` |
+/// | accuracy | A: the loss; G: the largest of p and 1 | A: the terms' absolute values; G: the row's largest of p and \|y\| |
+///
+/// with `p = softmax(x)`. The loss is one per row: [`Reduction::None`](crate::Reduction::None) gives
+/// pred's shape without the class axis.
+///
+/// The type of the label decides which of the two it is (Gluon's `sparse_label`). An integer that
+/// names no class is an error, which tells its position. Shares need not add up to 1.
+///
+/// - A logit of −∞ is a class of probability 0: its gradient is 0, and a share of 0 of it costs 0.
+///   A share of it other than 0, or it being the class, costs +∞.
+/// - A row whose logits are all −∞, or with one of +∞ or a NaN, is NaN, loss and gradient; so is a
+///   NaN share. Other rows are not touched.
+/// - A large offset of all logits changes nothing but the rounding of the logits themselves.
+/// - Confident predictions keep their relative accuracy: two classes 20 apart cost 2.06·10⁻⁹.
+///
+/// ```
+/// use lossgrad::SoftmaxCeLoss;
+/// use ndarray::array;
+///
+/// let logits = array![[0.0f32, 0.0], [1000.0, 0.0]];
+/// let (loss, grad) = SoftmaxCeLoss::new().loss_and_grad(&logits, &array![1, 0])?;
+/// assert_eq!(loss, array![std::f32::consts::LN_2, 0.0]);
+/// assert_eq!(grad, array![[0.5, -0.5], [0.0, 0.0]]);
+/// # Ok::<(), lossgrad::Error>(())
+/// ```
+#[doc(alias(
+    "SoftmaxCELoss",
+    "SoftmaxCrossEntropyLoss",
+    "CrossEntropyLoss",
+    "NLLLoss",
+    "CategoricalCrossentropy",
+    "SparseCategoricalCrossentropy",
+    "log_softmax"
+))]
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SoftmaxCeLoss {
+    common: Common,
+    axis: isize,
+    from_logits: bool,
+}
+
+impl Default for SoftmaxCeLoss {
+    fn default() -> Self {
+        Self {
+            common: Common::default(),
+            axis: -1,
+            from_logits: false,
+        }
+    }
+}
+
+impl SoftmaxCeLoss {
+    common_options!();
+
+    /// The class axis, counted from the back if negative; −1, the last, where it is not given.
+    pub fn axis(mut self, axis: isize) -> Self {
+        self.axis = axis;
+        self
+    }
+
+    /// Whether pred holds log-probabilities, the output of a log-softmax, which is what Gluon calls
+    /// logits here. Then nothing is normalised: the loss of a class is `−x_y` and its gradient −1
+    /// for the class, 0 elsewhere; of shares `−Σ y_j x_j` and `−y_j`.
+    #[doc(alias = "from_log_probs")]
+    pub fn from_logits(mut self, from_logits: bool) -> Self {
+        self.from_logits = from_logits;
+        self
+    }
+
+    applied!(labels: I: ClassLabel<T>, problem: SoftmaxCe<'a, I>);
+}
+
+/// A [`SoftmaxCeLoss`] with its labels.
+pub struct SoftmaxCe<'a, I> {
+    loss: SoftmaxCeLoss,
+    label: Tensor<'a, I>,
+}
+
+impl<'a, I> SoftmaxCe<'a, I> {
+    fn new<E: Dimension>(loss: SoftmaxCeLoss, label: &'a ArrayRef<I, E>) -> Self {
+        Self {
+            loss,
+            label: Tensor::new(label),
+        }
+    }
+}
+
+impl<'a, T: Element, I: ClassLabel<T>> Problem<T> for SoftmaxCe<'a, I> {
+    type Inputs = (Source<'a, I>, usize);
+
+    fn common(&self) -> Common {
+        self.loss.common
+    }
+
+    fn class_axis(&self) -> Option<isize> {
+        Some(self.loss.axis)
+    }
+
+    fn check(&self, shapes: &Shapes, grid: &Grid) -> Result<Self::Inputs, Error> {
+        Ok((I::check(&self.label, shapes, grid)?, shapes.classes()))
+    }
+
+    fn run(&self, (label, classes): Self::Inputs, plan: &Plan<'_, T>, outputs: Outputs<'_, T>) {
+        I::with(label, |label| {
+            if self.loss.from_logits {
+                rows::run(CrossEntropy::<false>, plan, label, outputs, classes);
+            } else {
+                rows::run(CrossEntropy::<true>, plan, label, outputs, classes);
+            }
+        });
+    }
+}
+
+#[derive(Clone, Copy)]
+struct CrossEntropy<const NORMALISE: bool>;
+
+impl<T: Element, const NORMALISE: bool> RowLoss<T> for CrossEntropy<NORMALISE> {
+    const NORMALISE: bool = NORMALISE;
+
+    #[inline(always)]
+    fn term<S: Isa>(self, share: Lanes<T, S>, surprise: Lanes<T, S>) -> Lanes<T, S> {
+        let zero = share.splat_like(0.0);
+        share.eq(zero).select(zero, share * surprise)
+    }
+}
