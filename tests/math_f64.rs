@@ -221,7 +221,7 @@ macro_rules! judge {
                 #[test]
                 #[ignore = "minutes: run in release with --ignored"]
                 fn $function() {
-                    super::judge(super::math::function(stringify!($function)), 300_000);
+                    super::judge(super::math::function(stringify!($function)), 60_000);
                 }
             )*
         }

@@ -50,8 +50,9 @@ pub(crate) fn log1p<T: Functions, S: Isa>(x: Lanes<T, S>) -> Lanes<T, S> {
     );
     let f = low + high;
     let lost = low - (f - high);
-    let lost = lost.neg_mul_add(f, lost);
-    let result = outside_domain(x, shifted, sum(k, f, lost));
+    // Its share in the logarithm, lost / (1 + f), as far as it matters.
+    let share = lost.neg_mul_add(f, lost).neg_mul_add(f, lost);
+    let result = outside_domain(x, shifted, sum(k, f, share));
     // Here the quarter of x may be inexact, and a zero has lost its sign.
     x.abs().lt(x.splat_like(T::LINEAR_BELOW)).select(x, result)
 }

@@ -21,6 +21,7 @@ pub fn l2(pred: &ArrayRefD<f64>, label: &ArrayRefD<f64>) -> Terms {
         Element {
             loss,
             magnitude: loss,
+            loss_slack: 0.0,
             grad: difference,
             grad_scale: difference.abs(),
         }

@@ -28,6 +28,9 @@ pub const FROM_SIGMOID_EPSILON: f64 = 1e-12;
 /// ```
 ///
 /// Each line has two terms: magnitude is the sum of their absolute values, scale the larger one.
+/// Of probabilities, slack is what rounding ε moves: (|p·label|/(pred + ε) + |1 − label|/(1 − pred +
+/// ε))·ε, which counts where pred is about ε away from a certain and right prediction.
+///
 /// A class whose share is exactly 0 takes no part, however infinite its logarithm.
 ///
 /// # Panics
@@ -64,6 +67,7 @@ pub fn sigmoid_bce(
 fn of_logit(x: f64, positive: f64, negative: f64) -> Element {
     element(
         [part(positive, softplus(-x)), part(negative, softplus(x))],
+        0.0,
         [part(positive, -sigmoid(-x)), part(negative, sigmoid(x))],
     )
 }
@@ -77,19 +81,22 @@ fn of_probability(x: f64, positive: f64, negative: f64) -> Element {
     } else {
         (((x - 1.0) + epsilon).ln_1p(), ((1.0 - x) + epsilon).ln())
     };
+    let slopes = [
+        part(positive, -1.0 / (x + epsilon)),
+        part(negative, 1.0 / ((1.0 - x) + epsilon)),
+    ];
     element(
         [part(positive, -log_positive), part(negative, -log_negative)],
-        [
-            part(positive, -1.0 / (x + epsilon)),
-            part(negative, 1.0 / ((1.0 - x) + epsilon)),
-        ],
+        (slopes[0].abs() + slopes[1].abs()) * epsilon,
+        slopes,
     )
 }
 
-fn element(loss: [f64; 2], grad: [f64; 2]) -> Element {
+fn element(loss: [f64; 2], loss_slack: f64, grad: [f64; 2]) -> Element {
     Element {
         loss: loss[0] + loss[1],
         magnitude: loss[0].abs() + loss[1].abs(),
+        loss_slack,
         grad: grad[0] + grad[1],
         grad_scale: grad[0].abs().max(grad[1].abs()),
     }

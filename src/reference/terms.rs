@@ -25,10 +25,11 @@ pub struct Terms {
     pub class_axis: Option<usize>,
 }
 
-/// One unit of an elementwise loss. No such formula so far needs slack.
+/// One unit of an elementwise loss. No derivative of such a loss so far needs slack.
 pub(super) struct Element {
     pub loss: f64,
     pub magnitude: f64,
+    pub loss_slack: f64,
     pub grad: f64,
     pub grad_scale: f64,
 }
@@ -52,7 +53,7 @@ impl Terms {
         Self {
             loss: collect(|e| e.loss),
             magnitude: collect(|e| e.magnitude),
-            loss_slack: ArrayD::zeros(shape),
+            loss_slack: collect(|e| e.loss_slack),
             grad: collect(|e| e.grad),
             grad_scale: collect(|e| e.grad_scale),
             grad_slack: ArrayD::zeros(shape),

@@ -108,16 +108,18 @@ pub trait Float: Copy + PartialOrd + Debug + Default + Send + Sync + 'static {
     unsafe fn stream<S: Isa>(simd: S, to: *mut Self, a: Self::Vector<S>);
 }
 
+// Of pulp's operations only those are used that every level defines itself: the ones that the trait
+// derives from others are not always inlined, and then compiled without the level's instructions.
 macro_rules! float {
     (
         $float:ty, $uint:ty, lanes $lanes:literal, $many:ident,
         $vectors:ident $masks:ident $words:ident,
         splat $splat:ident $splat_word:ident,
         arithmetic $add:ident $sub:ident $mul:ident $div:ident $max:ident $min:ident
-            $mul_add:ident $neg_mul_add:ident $neg:ident $abs:ident $sqrt:ident,
+            $mul_add:ident $neg_mul_add:ident $sqrt:ident,
         compare $lt:ident $le:ident $equal:ident $select:ident,
         masks $and:ident $or:ident $not:ident $mask_bits:ident $between:ident,
-        words $to_word:ident $from_word:ident $word_add:ident $word_sub:ident
+        words $word_add:ident $word_sub:ident
             $word_and:ident $word_or:ident $word_xor:ident $shl:ident $shr:ident,
         memory $load:ident $store:ident $stream:ident,
         $($conversions:item)*
@@ -188,11 +190,13 @@ macro_rules! float {
             }
             #[inline(always)]
             fn neg<S: Isa>(simd: S, a: S::$vectors) -> S::$vectors {
-                simd.$neg(a)
+                let sign = Self::word(simd, 1 << (<$uint>::BITS - 1));
+                pulp::cast(simd.$word_xor(pulp::cast(a), sign))
             }
             #[inline(always)]
             fn abs<S: Isa>(simd: S, a: S::$vectors) -> S::$vectors {
-                simd.$abs(a)
+                let magnitude = Self::word(simd, (1 << (<$uint>::BITS - 1)) - 1);
+                pulp::cast(simd.$word_and(pulp::cast(a), magnitude))
             }
             #[inline(always)]
             fn sqrt<S: Isa>(simd: S, a: S::$vectors) -> S::$vectors {
@@ -218,7 +222,7 @@ macro_rules! float {
                 yes: S::$vectors,
                 no: S::$vectors,
             ) -> S::$vectors {
-                simd.$select(mask, yes, no)
+                pulp::cast(simd.$select(mask, pulp::cast(yes), pulp::cast(no)))
             }
             #[inline(always)]
             fn mask_and<S: Isa>(simd: S, a: S::$masks, b: S::$masks) -> S::$masks {
@@ -247,12 +251,12 @@ macro_rules! float {
                 simd.$splat_word(value as $uint)
             }
             #[inline(always)]
-            fn to_word<S: Isa>(simd: S, a: S::$vectors) -> S::$words {
-                simd.$to_word(a)
+            fn to_word<S: Isa>(_: S, a: S::$vectors) -> S::$words {
+                pulp::cast(a)
             }
             #[inline(always)]
-            fn from_word<S: Isa>(simd: S, a: S::$words) -> S::$vectors {
-                simd.$from_word(a)
+            fn from_word<S: Isa>(_: S, a: S::$words) -> S::$vectors {
+                pulp::cast(a)
             }
             #[inline(always)]
             fn word_add<S: Isa>(simd: S, a: S::$words, b: S::$words) -> S::$words {
@@ -328,10 +332,10 @@ float!(
     f32s m32s u32s,
     splat splat_f32s splat_u32s,
     arithmetic add_f32s sub_f32s mul_f32s div_f32s max_f32 min_f32
-        mul_add_f32s negate_mul_add_f32s neg_f32s abs_f32s sqrt_f32s,
-    compare less_than_f32s less_than_or_equal_f32s equal_f32s select_f32s,
+        mul_add_f32s negate_mul_add_f32s sqrt_f32s,
+    compare less_than_f32s less_than_or_equal_f32s equal_f32s select_u32s,
     masks and_m32s or_m32s not_m32s mask_bits_32 mask_between_m32s,
-    words transmute_u32s_f32s transmute_f32s_u32s add_u32s sub_u32s
+    words add_u32s sub_u32s
         and_u32s or_u32s xor_u32s shl_u32 shr_u32,
     memory mask_load_ptr_f32s mask_store_ptr_f32s stream_f32,
 
@@ -364,10 +368,10 @@ float!(
     f64s m64s u64s,
     splat splat_f64s splat_u64s,
     arithmetic add_f64s sub_f64s mul_f64s div_f64s max_f64 min_f64
-        mul_add_f64s negate_mul_add_f64s neg_f64s abs_f64s sqrt_f64s,
-    compare less_than_f64s less_than_or_equal_f64s equal_f64s select_f64s,
+        mul_add_f64s negate_mul_add_f64s sqrt_f64s,
+    compare less_than_f64s less_than_or_equal_f64s equal_f64s select_u64s,
     masks and_m64s or_m64s not_m64s mask_bits_64 mask_between_m64s,
-    words transmute_u64s_f64s transmute_f64s_u64s add_u64s sub_u64s
+    words add_u64s sub_u64s
         and_u64s or_u64s xor_u64s shl_u64 shr_u64,
     memory mask_load_ptr_f64s mask_store_ptr_f64s stream_f64,
 

@@ -25,23 +25,27 @@ pub struct Bits<T: Float, S: Isa> {
     registers: T::Many<S, T::Word<S>>,
 }
 
-/// Runs an operation on 64 bytes: inlined, but on the scalar level as a call.
+/// Runs an operation on 64 bytes, `fn(S, A) -> R`: inlined, but on the scalar level as a call.
 ///
 /// Sixteen copies of every operation, inlined, would take the compiler minutes on a level that is
-/// for correctness, not for speed.
-#[inline(always)]
-pub(super) fn run<S: Isa, A, R>(operation: impl FnOnce(S, A) -> R, simd: S, arguments: A) -> R {
-    #[inline(never)]
-    fn call<S: Isa, A, R>(operation: impl FnOnce(S, A) -> R, simd: S, arguments: A) -> R {
-        operation(simd, arguments)
-    }
-
-    if S::IS_SCALAR {
-        call(operation, simd, arguments)
-    } else {
-        operation(simd, arguments)
-    }
+/// for correctness, not for speed. Elsewhere the operation is called by its name: through a
+/// function parameter it would be compiled without the level's instructions.
+macro_rules! run {
+    ($operation:path, $simd:expr, $arguments:expr) => {
+        if S::IS_SCALAR {
+            crate::simd::lanes::call($operation, $simd, $arguments)
+        } else {
+            $operation($simd, $arguments)
+        }
+    };
 }
+
+#[inline(never)]
+pub(super) fn call<S: Isa, A, R>(operation: impl FnOnce(S, A) -> R, simd: S, arguments: A) -> R {
+    operation(simd, arguments)
+}
+
+pub(super) use run;
 
 /// Lifts an operation on registers to all of them.
 macro_rules! lift {
@@ -56,7 +60,7 @@ macro_rules! lift {
             $Out { simd, registers }
         }
 
-        run(lifted::<T, S>, $simd, ($(&$argument,)+))
+        run!(lifted::<T, S>, $simd, ($(&$argument,)+))
     }};
     (@at $k:expr, $function:path, $simd:ident, $arguments:ident, $A:ident) => {
         $function($simd, $arguments.0.registers.get($k))
@@ -91,7 +95,7 @@ impl<T: Float, S: Isa> Lanes<T, S> {
             let registers = Many::<T, S, _>::splat(T::splat(simd, value));
             Lanes { simd, registers }
         }
-        run(splat::<T, S>, simd, value)
+        run!(splat::<T, S>, simd, value)
     }
 
     /// A constant, rounded to `T`, beside lanes that exist already.
@@ -206,7 +210,7 @@ impl<T: Float, S: Isa> Mask<T, S> {
             }
             Mask { simd, registers }
         }
-        run(first::<T, S>, simd, count)
+        run!(first::<T, S>, simd, count)
     }
 
     /// `yes` where the mask is set, `no` elsewhere.
@@ -227,7 +231,7 @@ impl<T: Float, S: Isa> Mask<T, S> {
             }
             bits
         }
-        run(bits::<T, S>, self.simd, &self)
+        run!(bits::<T, S>, self.simd, &self)
     }
 
     #[inline(always)]
@@ -245,7 +249,7 @@ impl<T: Float, S: Isa> Bits<T, S> {
             let registers = Many::<T, S, _>::splat(T::word(simd, value));
             Bits { simd, registers }
         }
-        run(splat::<T, S>, simd, value)
+        run!(splat::<T, S>, simd, value)
     }
 
     /// Shifts to the left by `N` bits.
@@ -260,7 +264,7 @@ impl<T: Float, S: Isa> Bits<T, S> {
             }
             out
         }
-        run(shift::<T, S, N>, self.simd, &self)
+        run!(shift::<T, S, N>, self.simd, &self)
     }
 
     /// Shifts to the right by `N` bits, filling with zeros.
@@ -275,7 +279,7 @@ impl<T: Float, S: Isa> Bits<T, S> {
             }
             out
         }
-        run(shift::<T, S, N>, self.simd, &self)
+        run!(shift::<T, S, N>, self.simd, &self)
     }
 
     /// The floats that have these bits.

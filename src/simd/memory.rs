@@ -51,7 +51,7 @@ impl<T: Float, S: Isa> Lanes<T, S> {
             }
             Lanes { simd, registers }
         }
-        run(load::<T, S>, simd, from)
+        run!(load::<T, S>, simd, from)
     }
 
     /// # Safety
@@ -71,7 +71,7 @@ impl<T: Float, S: Isa> Lanes<T, S> {
             }
             Lanes { simd, registers }
         }
-        run(load::<T, S>, simd, (&mask, from))
+        run!(load::<T, S>, simd, (&mask, from))
     }
 
     /// # Safety
@@ -86,7 +86,7 @@ impl<T: Float, S: Isa> Lanes<T, S> {
                 unsafe { T::store(simd, to, lanes.registers.get(k)) }
             }
         }
-        run(store::<T, S>, self.simd, (&self, to));
+        run!(store::<T, S>, self.simd, (&self, to));
     }
 
     /// # Safety
@@ -105,7 +105,7 @@ impl<T: Float, S: Isa> Lanes<T, S> {
                 unsafe { T::store_masked(simd, mask.register(k), to, lanes.registers.get(k)) }
             }
         }
-        run(store::<T, S>, self.simd, (&self, &mask, to));
+        run!(store::<T, S>, self.simd, (&self, &mask, to));
     }
 
     /// # Safety
@@ -120,7 +120,7 @@ impl<T: Float, S: Isa> Lanes<T, S> {
                 unsafe { T::stream(simd, to, lanes.registers.get(k)) }
             }
         }
-        run(stream::<T, S>, self.simd, (&self, to));
+        run!(stream::<T, S>, self.simd, (&self, to));
     }
 }
 

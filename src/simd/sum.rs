@@ -28,7 +28,7 @@ impl<S: Isa> Sum<S> {
         fn add<T: Float, S: Isa>(simd: S, (sum, terms): (&mut Sum<S>, &Lanes<T, S>)) {
             T::widen_add(simd, &mut sum.lanes, terms.registers);
         }
-        run(add::<T, S>, self.simd, (self, &terms));
+        run!(add::<T, S>, self.simd, (self, &terms));
     }
 
     /// Adds two sums lane by lane.
@@ -58,7 +58,7 @@ impl<S: Isa> Sum<S> {
                 registers: T::narrow(simd, sum.lanes),
             }
         }
-        run(narrow::<T, S>, self.simd, &self)
+        run!(narrow::<T, S>, self.simd, &self)
     }
 
     /// Each lane's sum. The second half is 0 where the lanes added were f64.
