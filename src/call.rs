@@ -1,5 +1,5 @@
 use crate::checks::Shapes;
-use crate::drivers::{Outputs, Plan, PredGrad};
+use crate::drivers::{Outputs, Plan, PredGrad, Work};
 use crate::element::Element;
 use crate::losses::{Common, Problem};
 use crate::tensor::{Source, Target, Tensor, TensorMut};
@@ -335,6 +335,14 @@ fn run<T: Element>(
     if shapes.pred.contains(&0) && totals.is_none() {
         return Ok(());
     }
-    problem.run(inputs, &plan, Outputs { pred, each, totals });
+    let outputs = Outputs { pred, each, totals };
+    T::run(
+        problem.loss(),
+        Work {
+            plan: &plan,
+            inputs,
+            outputs,
+        },
+    );
     Ok(())
 }

@@ -1,9 +1,23 @@
+use crate::drivers::{Compiled, Work};
+use crate::losses::ClassLabel;
 use crate::math::Functions;
 
 /// What tensors hold: `f32` or `f64`. Kernels compute in the same type and sum in `f64`.
 ///
 /// The trait is sealed: its methods are the crate's own.
-pub trait Element: Functions {}
+pub trait Element: Functions + ClassLabel<Self> {
+    /// Runs a checked call with the kernels that are compiled for this type.
+    fn run<'a, C: Compiled>(loss: C, work: Work<'a, Self, C::Inputs<'a, Self>>);
+}
 
-impl Element for f32 {}
-impl Element for f64 {}
+impl Element for f32 {
+    fn run<'a, C: Compiled>(loss: C, work: Work<'a, f32, C::Inputs<'a, f32>>) {
+        loss.run_f32(work);
+    }
+}
+
+impl Element for f64 {
+    fn run<'a, C: Compiled>(loss: C, work: Work<'a, f64, C::Inputs<'a, f64>>) {
+        loss.run_f64(work);
+    }
+}

@@ -17,6 +17,6 @@ pub use call::{Call, InPlaceCall};
 pub use element::Element;
 pub use error::Error;
 pub use exec::{Exec, Threading};
-pub use losses::{L2Loss, SigmoidBceLoss, SoftmaxCeLoss};
+pub use losses::{ClassLabel, L2Loss, SigmoidBceLoss, SoftmaxCeLoss};
 pub use reduction::Reduction;
 pub use simd::Level;

@@ -1,6 +1,6 @@
 use super::schedule::{self, Leaf};
 use super::terms::{Terms, block, sum_terms};
-use super::{Outputs, Plan};
+use super::{Outputs, Plan, Work};
 use crate::element::Element;
 use crate::simd::{InOut, Isa, Kernel, Lanes, Mask, Sum, dispatch};
 use crate::tensor::Source;
@@ -29,10 +29,13 @@ const LONGEST_BLOCK: usize = block::<f32>();
 /// Computes an elementwise loss, its gradient, or both.
 pub(crate) fn run<T: Element, const K: usize>(
     formula: impl Elementwise<T, K>,
-    plan: &Plan<'_, T>,
-    inputs: [Source<'_, T>; K],
-    mut outputs: Outputs<'_, T>,
+    work: Work<'_, T, [Source<'_, T>; K]>,
 ) {
+    let Work {
+        plan,
+        inputs,
+        mut outputs,
+    } = work;
     let loss = outputs.each.is_some() || outputs.totals.is_some();
     let grad = outputs.pred.grad().is_some();
     match (loss, grad) {

@@ -4,6 +4,7 @@
 //! leaves by logical shape alone; a driver runs a leaf, feeding the loss's formula one vector after
 //! the other. After the checks nothing can fail.
 
+mod compiled;
 pub(crate) mod elementwise;
 mod outputs;
 mod plan;
@@ -11,5 +12,7 @@ pub(crate) mod rows;
 mod schedule;
 mod terms;
 
+pub(crate) use compiled::compiled;
+pub use compiled::{Compiled, Work};
 pub(crate) use outputs::{Outputs, PredGrad};
 pub(crate) use plan::{Factor, Plan};

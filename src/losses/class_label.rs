@@ -1,7 +1,6 @@
 use crate::Error;
 use crate::checks::{self, Shapes};
 use crate::drivers::rows::RowLabel;
-use crate::element::Element;
 use crate::layout::Grid;
 use crate::tensor::{Source, Tensor};
 
@@ -9,26 +8,23 @@ use crate::tensor::{Source, Tensor};
 /// without the class axis), or pred's own type, for a share of every class (pred's shape).
 ///
 /// The trait is sealed: its methods are the crate's own.
-pub trait ClassLabel<T: Element>: Copy + Sync + 'static {
+pub trait ClassLabel<T>: Copy + Sync + 'static {
     /// Checks the labels' shape and values and lays them out.
     fn check<'a>(
         label: &Tensor<'a, Self>,
         shapes: &Shapes,
         grid: &Grid,
-    ) -> Result<Source<'a, Self>, Error>;
-
-    /// Hands the labels to a driver.
-    fn with(label: Source<'_, Self>, run: impl FnOnce(RowLabel<'_, T>));
+    ) -> Result<RowLabel<'a, T>, Error>;
 }
 
 macro_rules! integer_labels {
     ($($integer:ty)*) => {$(
-        impl<T: Element> ClassLabel<T> for $integer {
+        impl<T> ClassLabel<T> for $integer {
             fn check<'a>(
                 label: &Tensor<'a, Self>,
                 shapes: &Shapes,
                 grid: &Grid,
-            ) -> Result<Source<'a, Self>, Error> {
+            ) -> Result<RowLabel<'a, T>, Error> {
                 checks::shape("label", &label.shape, &shapes.losses())?;
                 let label = Source::new(&shapes.insert_class_axis(label), grid, None);
                 let classes = shapes.classes();
@@ -45,11 +41,7 @@ macro_rules! integer_labels {
                         });
                     }
                 }
-                Ok(label)
-            }
-
-            fn with(label: Source<'_, Self>, run: impl FnOnce(RowLabel<'_, T>)) {
-                run(RowLabel::Class(&|sample, unit| label.get(sample, unit) as usize));
+                Ok(RowLabel::Class(label.into()))
             }
         }
     )*};
@@ -64,13 +56,9 @@ macro_rules! share_labels {
                 label: &Tensor<'a, Self>,
                 shapes: &Shapes,
                 grid: &Grid,
-            ) -> Result<Source<'a, Self>, Error> {
+            ) -> Result<RowLabel<'a, $float>, Error> {
                 checks::shape("label", &label.shape, &shapes.pred)?;
-                Ok(Source::new(label, grid, shapes.class_axis))
-            }
-
-            fn with(label: Source<'_, Self>, run: impl FnOnce(RowLabel<'_, $float>)) {
-                run(RowLabel::Shares(label));
+                Ok(RowLabel::Shares(Source::new(label, grid, shapes.class_axis)))
             }
         }
     )*};

@@ -1,6 +1,6 @@
 use crate::Error;
 use crate::checks::{Shapes, finite};
-use crate::drivers::{Outputs, Plan};
+use crate::drivers::Compiled;
 use crate::element::Element;
 use crate::layout::Grid;
 
@@ -29,10 +29,16 @@ impl Common {
     }
 }
 
+/// What a problem's loss reads beside the predictions.
+pub type Inputs<'a, P, T> = <<P as Problem<T>>::Loss as Compiled>::Inputs<'a, T>;
+
 /// A loss with its labels: what a call needs to know to check and run it.
 pub trait Problem<T: Element> {
-    /// The labels and whatever else is read beside the predictions, laid out over the grid.
-    type Inputs;
+    /// The loss, whose kernels are compiled in this crate.
+    type Loss: Compiled;
+
+    /// The loss.
+    fn loss(&self) -> Self::Loss;
 
     /// The options that every loss has.
     fn common(&self) -> Common;
@@ -42,11 +48,9 @@ pub trait Problem<T: Element> {
         None
     }
 
-    /// Checks the labels against the shapes of the call.
-    fn check(&self, shapes: &Shapes, grid: &Grid) -> Result<Self::Inputs, Error>;
-
-    /// Computes what the outputs ask for; everything is checked.
-    fn run(&self, inputs: Self::Inputs, plan: &Plan<'_, T>, outputs: Outputs<'_, T>);
+    /// Checks the labels, and whatever else is read beside the predictions, against the shapes of
+    /// the call and lays them out.
+    fn check<'c>(&'c self, shapes: &Shapes, grid: &Grid) -> Result<Inputs<'c, Self, T>, Error>;
 }
 
 /// The methods that every loss has, whatever its labels.

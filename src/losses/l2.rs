@@ -1,6 +1,8 @@
 use super::common::{applied, common_options};
+use super::pointwise::LabelInput;
 use super::{Common, Labelled, Pointwise};
-use crate::drivers::elementwise::{Elementwise, ValueGrad};
+use crate::drivers::elementwise::{self, Elementwise, ValueGrad};
+use crate::drivers::{Work, compiled};
 use crate::element::Element;
 use crate::simd::{Isa, Lanes};
 
@@ -42,10 +44,12 @@ impl Pointwise for L2Loss {
     fn common(self) -> Common {
         self.common
     }
+}
 
-    fn formula<T: Element>(self) -> impl Elementwise<T, 1> {
-        Formula
-    }
+compiled!(L2Loss, inputs: LabelInput<'a, T>, run: run);
+
+fn run<T: Element>(_: L2Loss, work: Work<'_, T, LabelInput<'_, T>>) {
+    elementwise::run(Formula, work);
 }
 
 #[derive(Clone, Copy)]

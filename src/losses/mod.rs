@@ -8,8 +8,8 @@ mod sigmoid_bce;
 mod softmax_ce;
 
 pub use class_label::ClassLabel;
-pub use common::{Common, Problem};
+pub use common::{Common, Inputs, Problem};
 pub use l2::L2Loss;
 pub use pointwise::{Labelled, Pointwise};
-pub use sigmoid_bce::{SigmoidBce, SigmoidBceLoss};
-pub use softmax_ce::{SoftmaxCe, SoftmaxCeLoss};
+pub use sigmoid_bce::SigmoidBceLoss;
+pub use softmax_ce::SoftmaxCeLoss;

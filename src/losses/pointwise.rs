@@ -1,20 +1,19 @@
-use super::{Common, Problem};
+use super::{Common, Inputs, Problem};
 use crate::Error;
 use crate::checks::{self, Shapes};
-use crate::drivers::elementwise::{self, Elementwise};
-use crate::drivers::{Outputs, Plan};
+use crate::drivers::Compiled;
 use crate::element::Element;
 use crate::layout::Grid;
 use crate::tensor::{Source, Tensor};
 use ndarray::{ArrayRef, Dimension};
 
+/// What a loss of one prediction and one label reads: the labels.
+pub(crate) type LabelInput<'a, T> = [Source<'a, T>; 1];
+
 /// A loss of one prediction and one label at a time.
 pub trait Pointwise: Copy {
     /// The options that every loss has.
     fn common(self) -> Common;
-
-    /// Its formula, with the options rounded to `T`.
-    fn formula<T: Element>(self) -> impl Elementwise<T, 1>;
 }
 
 /// A loss of single elements with its labels, which have pred's shape.
@@ -32,19 +31,23 @@ impl<'a, L, T> Labelled<'a, L, T> {
     }
 }
 
-impl<'a, L: Pointwise, T: Element> Problem<T> for Labelled<'a, L, T> {
-    type Inputs = Source<'a, T>;
+impl<L, T> Problem<T> for Labelled<'_, L, T>
+where
+    T: Element,
+    L: Pointwise + for<'c> Compiled<Inputs<'c, T> = LabelInput<'c, T>>,
+{
+    type Loss = L;
+
+    fn loss(&self) -> L {
+        self.loss
+    }
 
     fn common(&self) -> Common {
         self.loss.common()
     }
 
-    fn check(&self, shapes: &Shapes, grid: &Grid) -> Result<Source<'a, T>, Error> {
+    fn check<'c>(&'c self, shapes: &Shapes, grid: &Grid) -> Result<Inputs<'c, Self, T>, Error> {
         checks::shape("label", &self.label.shape, &shapes.pred)?;
-        Ok(Source::new(&self.label, grid, None))
-    }
-
-    fn run(&self, label: Source<'a, T>, plan: &Plan<'_, T>, outputs: Outputs<'_, T>) {
-        elementwise::run(self.loss.formula(), plan, [label], outputs);
+        Ok([Source::new(&self.label, grid, None)])
     }
 }

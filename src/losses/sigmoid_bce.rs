@@ -1,9 +1,9 @@
 use super::common::{applied, common_options};
-use super::{Common, Problem};
+use super::{Common, Inputs, Problem};
 use crate::Error;
 use crate::checks::{self, Shapes};
 use crate::drivers::elementwise::{self, Elementwise, ValueGrad};
-use crate::drivers::{Outputs, Plan};
+use crate::drivers::{Work, compiled};
 use crate::element::Element;
 use crate::layout::Grid;
 use crate::math::lanes::{log, log1p, logistic_tail};
@@ -99,14 +99,18 @@ impl<'a, T: Element> InPlaceCall<'a, SigmoidBce<'a, T>, T> {
     }
 }
 
-impl<'a, T: Element> Problem<T> for SigmoidBce<'a, T> {
-    type Inputs = (Source<'a, T>, Option<Source<'a, T>>);
+impl<T: Element> Problem<T> for SigmoidBce<'_, T> {
+    type Loss = SigmoidBceLoss;
+
+    fn loss(&self) -> SigmoidBceLoss {
+        self.loss
+    }
 
     fn common(&self) -> Common {
         self.loss.common
     }
 
-    fn check(&self, shapes: &Shapes, grid: &Grid) -> Result<Self::Inputs, Error> {
+    fn check<'c>(&'c self, shapes: &Shapes, grid: &Grid) -> Result<Inputs<'c, Self, T>, Error> {
         checks::shape("label", &self.label.shape, &shapes.pred)?;
         let pos_weight = match &self.pos_weight {
             Some(pos_weight) => {
@@ -117,15 +121,59 @@ impl<'a, T: Element> Problem<T> for SigmoidBce<'a, T> {
         };
         Ok((Source::new(&self.label, grid, None), pos_weight))
     }
+}
 
-    fn run(&self, (label, pos_weight): Self::Inputs, plan: &Plan<'_, T>, outputs: Outputs<'_, T>) {
-        match (self.loss.from_sigmoid, pos_weight) {
-            (false, None) => elementwise::run(OfLogit, plan, [label], outputs),
-            (false, Some(weight)) => elementwise::run(OfLogit, plan, [label, weight], outputs),
-            (true, None) => elementwise::run(OfProbability, plan, [label], outputs),
-            (true, Some(weight)) => {
-                elementwise::run(OfProbability, plan, [label, weight], outputs);
-            }
+/// The labels, and the weights of positive examples.
+type LabelAndWeight<'a, T> = (Source<'a, T>, Option<Source<'a, T>>);
+
+compiled!(SigmoidBceLoss, inputs: LabelAndWeight<'a, T>, run: run);
+
+fn run<T: Element>(loss: SigmoidBceLoss, work: Work<'_, T, LabelAndWeight<'_, T>>) {
+    let Work {
+        plan,
+        inputs,
+        outputs,
+    } = work;
+    match (loss.from_sigmoid, inputs) {
+        (false, (label, None)) => {
+            elementwise::run(
+                OfLogit,
+                Work {
+                    plan,
+                    inputs: [label],
+                    outputs,
+                },
+            );
+        }
+        (false, (label, Some(weight))) => {
+            elementwise::run(
+                OfLogit,
+                Work {
+                    plan,
+                    inputs: [label, weight],
+                    outputs,
+                },
+            );
+        }
+        (true, (label, None)) => {
+            elementwise::run(
+                OfProbability,
+                Work {
+                    plan,
+                    inputs: [label],
+                    outputs,
+                },
+            );
+        }
+        (true, (label, Some(weight))) => {
+            elementwise::run(
+                OfProbability,
+                Work {
+                    plan,
+                    inputs: [label, weight],
+                    outputs,
+                },
+            );
         }
     }
 }

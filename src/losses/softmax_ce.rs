@@ -1,13 +1,13 @@
 use super::common::{applied, common_options};
-use super::{ClassLabel, Common, Problem};
+use super::{ClassLabel, Common, Inputs, Problem};
 use crate::Error;
 use crate::checks::Shapes;
-use crate::drivers::rows::{self, RowLoss};
-use crate::drivers::{Outputs, Plan};
+use crate::drivers::rows::{self, RowLabel, RowLoss};
+use crate::drivers::{Work, compiled};
 use crate::element::Element;
 use crate::layout::Grid;
 use crate::simd::{Isa, Lanes};
-use crate::tensor::{Source, Tensor};
+use crate::tensor::Tensor;
 use ndarray::{ArrayRef, Dimension};
 
 /// Cross entropy of a softmax along the class axis, for class numbers or for shares of classes.
@@ -104,8 +104,12 @@ impl<'a, I> SoftmaxCe<'a, I> {
     }
 }
 
-impl<'a, T: Element, I: ClassLabel<T>> Problem<T> for SoftmaxCe<'a, I> {
-    type Inputs = (Source<'a, I>, usize);
+impl<T: Element, I: ClassLabel<T>> Problem<T> for SoftmaxCe<'_, I> {
+    type Loss = SoftmaxCeLoss;
+
+    fn loss(&self) -> SoftmaxCeLoss {
+        self.loss
+    }
 
     fn common(&self) -> Common {
         self.loss.common
@@ -115,18 +119,18 @@ impl<'a, T: Element, I: ClassLabel<T>> Problem<T> for SoftmaxCe<'a, I> {
         Some(self.loss.axis)
     }
 
-    fn check(&self, shapes: &Shapes, grid: &Grid) -> Result<Self::Inputs, Error> {
+    fn check<'c>(&'c self, shapes: &Shapes, grid: &Grid) -> Result<Inputs<'c, Self, T>, Error> {
         Ok((I::check(&self.label, shapes, grid)?, shapes.classes()))
     }
+}
 
-    fn run(&self, (label, classes): Self::Inputs, plan: &Plan<'_, T>, outputs: Outputs<'_, T>) {
-        I::with(label, |label| {
-            if self.loss.from_logits {
-                rows::run(CrossEntropy::<false>, plan, label, outputs, classes);
-            } else {
-                rows::run(CrossEntropy::<true>, plan, label, outputs, classes);
-            }
-        });
+compiled!(SoftmaxCeLoss, inputs: (RowLabel<'a, T>, usize), run: run);
+
+fn run<T: Element>(loss: SoftmaxCeLoss, work: Work<'_, T, (RowLabel<'_, T>, usize)>) {
+    if loss.from_logits {
+        rows::run(CrossEntropy::<false>, work);
+    } else {
+        rows::run(CrossEntropy::<true>, work);
     }
 }
 

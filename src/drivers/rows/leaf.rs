@@ -267,7 +267,7 @@ where
     #[inline]
     pub(super) fn class(&self, sample: usize, unit: usize) -> Option<usize> {
         match &self.label {
-            RowLabel::Class(class) => Some(class(sample, unit)),
+            RowLabel::Class(classes) => Some(classes.get(sample, unit)),
             RowLabel::Shares(_) => None,
         }
     }

@@ -8,15 +8,16 @@
 //! chunks with a maximum each ([`long`]).
 
 mod columns;
+mod label;
 mod leaf;
 mod long;
 mod row;
 
 use super::schedule;
-use super::{Outputs, Plan};
+use super::Work;
 use crate::element::Element;
 use crate::simd::{Isa, Lanes};
-use crate::tensor::Source;
+pub use label::RowLabel;
 use leaf::Rows;
 
 /// A loss of a row: the sum over its classes of a term of the label's share and of the surprise,
@@ -30,22 +31,13 @@ pub trait RowLoss<T: Element>: Copy + Send + Sync {
     fn term<S: Isa>(self, share: Lanes<T, S>, surprise: Lanes<T, S>) -> Lanes<T, S>;
 }
 
-/// What a row is compared with.
-pub enum RowLabel<'a, T> {
-    /// One class, which has the whole share.
-    Class(&'a (dyn Fn(usize, usize) -> usize + Sync)),
-    /// A share for every class.
-    Shares(Source<'a, T>),
-}
-
-/// Computes a loss of rows, its gradient, or both.
-pub(crate) fn run<T: Element>(
-    loss: impl RowLoss<T>,
-    plan: &Plan<'_, T>,
-    label: RowLabel<'_, T>,
-    mut outputs: Outputs<'_, T>,
-    classes: usize,
-) {
+/// Computes a loss of rows, its gradient, or both, given the labels and the number of classes.
+pub(crate) fn run<T: Element>(loss: impl RowLoss<T>, work: Work<'_, T, (RowLabel<'_, T>, usize)>) {
+    let Work {
+        plan,
+        inputs: (label, classes),
+        mut outputs,
+    } = work;
     let grad = outputs.pred.grad().is_some();
     let dense = matches!(label, RowLabel::Shares(_));
     match (dense, grad) {

@@ -1,0 +1,44 @@
+use super::{Outputs, Plan};
+use crate::element::Element;
+
+/// A checked call, ready to run.
+pub struct Work<'a, T, I> {
+    pub(crate) plan: &'a Plan<'a, T>,
+    pub(crate) inputs: I,
+    pub(crate) outputs: Outputs<'a, T>,
+}
+
+/// A loss whose kernels are compiled once, in this crate, for each element type.
+///
+/// Generic code is compiled by whoever calls it, with the caller's settings: every user would wait
+/// for every kernel, and a debug build would run unoptimised ones. The functions here are not
+/// generic; [`Element::run`] leads from a type parameter to them.
+pub trait Compiled: Sized {
+    /// What the loss reads beside the predictions.
+    type Inputs<'a, T: Element>;
+
+    /// Runs the call for `f32`.
+    fn run_f32<'a>(self, work: Work<'a, f32, Self::Inputs<'a, f32>>);
+
+    /// Runs the call for `f64`.
+    fn run_f64<'a>(self, work: Work<'a, f64, Self::Inputs<'a, f64>>);
+}
+
+/// Compiles a loss for each element type, given a generic function of the loss and its [`Work`].
+macro_rules! compiled {
+    ($loss:ty, inputs: $inputs:ty, run: $run:path) => {
+        impl crate::drivers::Compiled for $loss {
+            type Inputs<'a, T: crate::Element> = $inputs;
+
+            fn run_f32<'a>(self, work: crate::drivers::Work<'a, f32, Self::Inputs<'a, f32>>) {
+                $run(self, work);
+            }
+
+            fn run_f64<'a>(self, work: crate::drivers::Work<'a, f64, Self::Inputs<'a, f64>>) {
+                $run(self, work);
+            }
+        }
+    };
+}
+
+pub(crate) use compiled;
