@@ -14,7 +14,8 @@ pub struct MaxUlp {
 
 /// Of [`exp`](super::exp()).
 pub const EXP: MaxUlp = MaxUlp { f32: 0.9, f64: 0.9 };
-/// Of [`exp_nonpos`](super::exp_nonpos()), where the result is at least 1.42 times the smallest normal number.
+/// Of [`exp_nonpos`](super::exp_nonpos()), where the result is at least 1.42 times the smallest
+/// normal number.
 pub const EXP_NONPOS: MaxUlp = MaxUlp { f32: 0.9, f64: 0.9 };
 /// Of [`expm1`](super::expm1()).
 pub const EXPM1: MaxUlp = MaxUlp {
@@ -39,5 +40,5 @@ pub const SIGMOID: MaxUlp = MaxUlp {
 /// Of [`softplus`](super::softplus()) and [`log_sigmoid`](super::log_sigmoid()).
 pub const SOFTPLUS: MaxUlp = MaxUlp {
     f32: 1.95,
-    f64: 1.95,
+    f64: 2.1,
 };

@@ -1,0 +1,119 @@
+//! The losses beside plain streaming loops of the same traffic: `<loss>/<shape>/<dtype>/t<threads>`.
+//!
+//! Outputs are given and touched before; the group `limit` reads and writes the same bytes and does
+//! nothing else, so a loss's share of the machine's limit comes from one run.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use lossgrad::{L2Loss, SigmoidBceLoss, SoftmaxCeLoss};
+use ndarray::{Array1, Array2, Zip};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+const SHAPES: [(usize, usize); 2] = [(64, 1024), (4096, 4096)];
+const THREADS: [usize; 2] = [1, 2];
+
+/// Predictions, labels and places for the results.
+struct Data {
+    pred: Array2<f32>,
+    label: Array2<f32>,
+    class: Array1<u32>,
+    loss: Array1<f32>,
+    grad: Array2<f32>,
+}
+
+impl Data {
+    fn new(shape: (usize, usize)) -> Self {
+        let mut state = 1_u32;
+        let mut uniform = move || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 24) as f32
+        };
+        Self {
+            pred: Array2::from_shape_simple_fn(shape, || 8.0 * uniform() - 4.0),
+            label: Array2::from_shape_simple_fn(shape, &mut uniform),
+            class: Array1::from_shape_fn(shape.0, |row| (row * 7919 % shape.1) as u32),
+            loss: Array1::ones(shape.0),
+            grad: Array2::ones(shape),
+        }
+    }
+}
+
+fn pool(threads: usize) -> ThreadPool {
+    ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool of threads")
+}
+
+fn losses(criterion: &mut Criterion) {
+    for shape in SHAPES {
+        let data = &mut Data::new(shape);
+        let elements = (shape.0 * shape.1) as u64;
+        for threads in THREADS {
+            let pool = pool(threads);
+            let id = |what: &str| format!("{what}/({},{})/f32/t{threads}", shape.0, shape.1);
+
+            let mut three_streams = criterion.benchmark_group("read two, write one");
+            three_streams.throughput(Throughput::Bytes(12 * elements));
+            three_streams.bench_function(id("limit"), |bencher| {
+                pool.install(|| bencher.iter(|| stream_difference(data)));
+            });
+            three_streams.bench_function(id("l2"), |bencher| {
+                pool.install(|| bencher.iter(|| l2(data)));
+            });
+            three_streams.bench_function(id("sigmoid_bce"), |bencher| {
+                pool.install(|| bencher.iter(|| sigmoid_bce(data)));
+            });
+            three_streams.finish();
+
+            let mut two_streams = criterion.benchmark_group("read one, write one");
+            two_streams.throughput(Throughput::Bytes(8 * elements));
+            two_streams.bench_function(id("limit"), |bencher| {
+                pool.install(|| bencher.iter(|| stream_copy(data)));
+            });
+            two_streams.bench_function(id("softmax_ce"), |bencher| {
+                pool.install(|| bencher.iter(|| softmax_ce(data)));
+            });
+            two_streams.finish();
+        }
+    }
+}
+
+fn l2(data: &mut Data) {
+    let call = L2Loss::new().on(&data.pred, &data.label);
+    call.loss_and_grad_into(&mut data.loss, &mut data.grad).expect("a valid call");
+    black_box(&data.loss);
+}
+
+fn sigmoid_bce(data: &mut Data) {
+    let call = SigmoidBceLoss::new().on(&data.pred, &data.label);
+    call.loss_and_grad_into(&mut data.loss, &mut data.grad).expect("a valid call");
+    black_box(&data.loss);
+}
+
+fn softmax_ce(data: &mut Data) {
+    let call = SoftmaxCeLoss::new().on(&data.pred, &data.class);
+    call.loss_and_grad_into(&mut data.loss, &mut data.grad).expect("a valid call");
+    black_box(&data.loss);
+}
+
+fn stream_difference(data: &mut Data) {
+    let rows = Zip::from(data.grad.rows_mut()).and(data.pred.rows()).and(data.label.rows());
+    rows.par_for_each(|mut grad, pred, label| {
+        Zip::from(&mut grad).and(pred).and(label).for_each(|grad, pred, label| *grad = pred - label);
+    });
+    black_box(&data.grad);
+}
+
+fn stream_copy(data: &mut Data) {
+    let rows = Zip::from(data.grad.rows_mut()).and(data.pred.rows());
+    rows.par_for_each(|mut grad, pred| {
+        Zip::from(&mut grad).and(pred).for_each(|grad, pred| *grad = pred * 0.5);
+    });
+    black_box(&data.grad);
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().sample_size(30);
+    targets = losses
+}
+criterion_main!(benches);
