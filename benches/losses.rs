@@ -7,7 +7,8 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use lossgrad::{L2Loss, SigmoidBceLoss, SoftmaxCeLoss};
-use ndarray::{Array1, Array2, Zip};
+use ndarray::{Array1, Array2};
+use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 const SHAPES: [(usize, usize); 2] = [(64, 1024), (4096, 4096)];
@@ -40,7 +41,10 @@ impl Data {
 }
 
 fn pool(threads: usize) -> ThreadPool {
-    ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool of threads")
+    ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .expect("a pool of threads")
 }
 
 fn losses(criterion: &mut Criterion) {
@@ -79,36 +83,64 @@ fn losses(criterion: &mut Criterion) {
 
 fn l2(data: &mut Data) {
     let call = L2Loss::new().on(&data.pred, &data.label);
-    call.loss_and_grad_into(&mut data.loss, &mut data.grad).expect("a valid call");
+    call.loss_and_grad_into(&mut data.loss, &mut data.grad)
+        .expect("a valid call");
     black_box(&data.loss);
 }
 
 fn sigmoid_bce(data: &mut Data) {
     let call = SigmoidBceLoss::new().on(&data.pred, &data.label);
-    call.loss_and_grad_into(&mut data.loss, &mut data.grad).expect("a valid call");
+    call.loss_and_grad_into(&mut data.loss, &mut data.grad)
+        .expect("a valid call");
     black_box(&data.loss);
 }
 
 fn softmax_ce(data: &mut Data) {
     let call = SoftmaxCeLoss::new().on(&data.pred, &data.class);
-    call.loss_and_grad_into(&mut data.loss, &mut data.grad).expect("a valid call");
+    call.loss_and_grad_into(&mut data.loss, &mut data.grad)
+        .expect("a valid call");
     black_box(&data.loss);
 }
 
 fn stream_difference(data: &mut Data) {
-    let rows = Zip::from(data.grad.rows_mut()).and(data.pred.rows()).and(data.label.rows());
-    rows.par_for_each(|mut grad, pred, label| {
-        Zip::from(&mut grad).and(pred).and(label).for_each(|grad, pred, label| *grad = pred - label);
+    let part = part(data);
+    let grad = slice_mut(&mut data.grad).par_chunks_mut(part);
+    let pred = slice(&data.pred).par_chunks(part);
+    let label = slice(&data.label).par_chunks(part);
+    grad.zip(pred).zip(label).for_each(|((grad, pred), label)| {
+        for ((grad, pred), label) in grad.iter_mut().zip(pred).zip(label) {
+            *grad = pred - label;
+        }
     });
     black_box(&data.grad);
 }
 
 fn stream_copy(data: &mut Data) {
-    let rows = Zip::from(data.grad.rows_mut()).and(data.pred.rows());
-    rows.par_for_each(|mut grad, pred| {
-        Zip::from(&mut grad).and(pred).for_each(|grad, pred| *grad = pred * 0.5);
-    });
+    let part = part(data);
+    let grad = slice_mut(&mut data.grad).par_chunks_mut(part);
+    grad.zip(slice(&data.pred).par_chunks(part))
+        .for_each(|(grad, pred)| {
+            for (grad, pred) in grad.iter_mut().zip(pred) {
+                *grad = pred * 0.5;
+            }
+        });
     black_box(&data.grad);
+}
+
+/// What one task streams: all of it on one thread, else a share small enough to balance.
+fn part(data: &Data) -> usize {
+    match rayon::current_num_threads() {
+        1 => data.pred.len(),
+        threads => data.pred.len().div_ceil(4 * threads),
+    }
+}
+
+fn slice(array: &Array2<f32>) -> &[f32] {
+    array.as_slice().expect("a contiguous array")
+}
+
+fn slice_mut(array: &mut Array2<f32>) -> &mut [f32] {
+    array.as_slice_mut().expect("a contiguous array")
 }
 
 criterion_group! {

@@ -29,4 +29,8 @@ pub const F32: Bound = Bound {
 };
 
 /// For `f64`: 10⁻¹³ and 4 · 2⁻⁵².
-pub const F64: Bound = Bound { loss: 1e-13, grad: 4.0 * f64::EPSILON, epsilon: f64::EPSILON };
+pub const F64: Bound = Bound {
+    loss: 1e-13,
+    grad: 4.0 * f64::EPSILON,
+    epsilon: f64::EPSILON,
+};

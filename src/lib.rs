@@ -65,9 +65,15 @@ mod exec;
 mod layout;
 mod losses;
 mod reduction;
-#[allow(unsafe_code, reason = "loads, stores and instructions; each block has its argument")]
+#[allow(
+    unsafe_code,
+    reason = "loads, stores and instructions; each block has its argument"
+)]
 mod simd;
-#[allow(unsafe_code, reason = "disjoint parts of an output; each block has its argument")]
+#[allow(
+    unsafe_code,
+    reason = "disjoint parts of an output; each block has its argument"
+)]
 mod tensor;
 
 pub use ndarray;

@@ -35,9 +35,4 @@ impl Reduction {
     pub(crate) fn per_sample(self) -> bool {
         matches!(self, Self::SampleMean | Self::SampleSum)
     }
-
-    /// Whether the sum is divided by the number of its terms.
-    pub(crate) fn is_mean(self) -> bool {
-        matches!(self, Self::SampleMean | Self::Mean)
-    }
 }

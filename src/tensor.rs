@@ -96,18 +96,6 @@ impl<'a, T> Tensor<'a, T> {
         // SAFETY: every index reaches the one element.
         unsafe { self.relaid(Extents::from_slice(shape), strides) }
     }
-
-    /// The value at a position.
-    pub(crate) fn get(&self, index: &[usize]) -> &T {
-        assert_eq!(index.len(), self.shape.len());
-        let mut offset = 0;
-        for ((&i, &extent), &stride) in index.iter().zip(&self.shape).zip(&self.strides) {
-            assert!(i < extent);
-            offset += i as isize * stride;
-        }
-        // SAFETY: the index lies within the shape, so its element is the array's.
-        unsafe { &*self.base.wrapping_offset(offset) }
-    }
 }
 
 impl<'a, T> TensorMut<'a, T> {
@@ -153,16 +141,6 @@ impl<'a, T> TensorMut<'a, T> {
         self.shape = Extents::from_elem(1, rank);
         self.strides = Strides::from_elem(0, rank);
         self
-    }
-
-    /// The same tensor, to read.
-    pub(crate) fn as_tensor(&self) -> Tensor<'_, T> {
-        Tensor {
-            base: self.base,
-            shape: self.shape.clone(),
-            strides: self.strides.clone(),
-            memory: PhantomData,
-        }
     }
 }
 

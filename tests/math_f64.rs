@@ -150,11 +150,11 @@ fn arguments(count: u64) -> Vec<f64> {
         all.extend([x, x.next_up(), x.next_down()]);
     }
     all.extend([f64::INFINITY, f64::NAN]);
-    let step = u64::MAX / 2 / count | 1;
+    let step = (u64::MAX / 2 / count) | 1;
     all.extend((0..count).map(|i| f64::from_bits(i * step)));
     // Between 2^-60 and 2^11 the functions do most of what they do.
     let (from, to) = (2f64.powi(-60).to_bits(), 2f64.powi(11).to_bits());
-    let step = (to - from) / count | 1;
+    let step = ((to - from) / count) | 1;
     all.extend((0..count).map(|i| f64::from_bits(from + i * step)));
     // The polynomials' intervals, evenly.
     all.extend((0..count).map(|i| 1.5 * (i as f64 + 0.3) / count as f64));

@@ -8,7 +8,6 @@ use lossgrad::Level;
 
 /// What the suite needs of f32 and f64.
 trait Real: Copy + PartialEq + Debug {
-    const ZERO: Self;
     fn is_nan(self) -> bool;
     fn bits(self) -> u64;
 }
@@ -16,7 +15,6 @@ trait Real: Copy + PartialEq + Debug {
 macro_rules! real {
     ($($type:ident)*) => {$(
         impl Real for $type {
-            const ZERO: Self = 0.0;
             fn is_nan(self) -> bool {
                 <$type>::is_nan(self)
             }

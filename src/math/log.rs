@@ -21,13 +21,6 @@ pub(crate) fn log<T: Functions, S: Isa>(x: Lanes<T, S>) -> Lanes<T, S> {
     outside_domain(x, x, sum(k, f, x.splat_like(0.0)))
 }
 
-/// `ln(x)` for a positive normal number: [`log`] without the rest of the line.
-#[inline(always)]
-pub(crate) fn log_normal<T: Functions, S: Isa>(x: Lanes<T, S>) -> Lanes<T, S> {
-    let (k, m) = split(x, x.splat_like(T::COUNTING + f64::from(T::BIAS)));
-    sum(k, m - x.splat_like(1.0), x.splat_like(0.0))
-}
-
 /// `ln(1 + x)`.
 ///
 /// As [`log`] for `1 + x = 2^k (1 + f)`, where `f = 2^-k x + (2^-k - 1)` is a sum of two parts that

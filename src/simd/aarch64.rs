@@ -81,17 +81,6 @@ impl Isa for Neon {
     }
 
     #[inline(always)]
-    fn narrow(self, halves: [[f64x2; 4]; 2]) -> [f32x4; 4] {
-        let mut lanes = [f32x4(0.0, 0.0, 0.0, 0.0); 4];
-        for k in 0..4 {
-            let low = self.neon.vcvt_f32_f64(cast(halves[k / 2][k % 2 * 2]));
-            let high = self.neon.vcvt_f32_f64(cast(halves[k / 2][k % 2 * 2 + 1]));
-            lanes[k] = cast::<float32x4_t, _>(self.neon.vcombine_f32(low, high));
-        }
-        lanes
-    }
-
-    #[inline(always)]
     unsafe fn stream_f32(self, to: *mut f32, register: f32x4) {
         // SAFETY: the caller promises 16 writable bytes.
         unsafe { to.cast::<f32x4>().write_unaligned(register) }

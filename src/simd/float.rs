@@ -81,11 +81,6 @@ pub trait Float: Copy + PartialOrd + Debug + Default + Send + Sync + 'static {
         sums: &mut [<f64 as Float>::Many<S, <f64 as Float>::Vector<S>>; 2],
         lanes: Self::Many<S, Self::Vector<S>>,
     );
-    /// The inverse of the conversion that [`widen_add`](Self::widen_add) does, rounding to nearest.
-    fn narrow<S: Isa>(
-        simd: S,
-        halves: [<f64 as Float>::Many<S, <f64 as Float>::Vector<S>>; 2],
-    ) -> Self::Many<S, Self::Vector<S>>;
 
     /// # Safety
     /// `from` is valid for reading a register.
@@ -353,14 +348,6 @@ float!(
             }
         }
     }
-
-    #[inline(always)]
-    fn narrow<S: Isa>(
-        simd: S,
-        halves: [S::Registers64<S::f64s>; 2],
-    ) -> S::Registers32<S::f32s> {
-        simd.narrow(halves)
-    }
 );
 
 float!(
@@ -385,13 +372,5 @@ float!(
             let sum = simd.add_f64s(sums[0].get(k), lanes.get(k));
             sums[0].set(k, sum);
         }
-    }
-
-    #[inline(always)]
-    fn narrow<S: Isa>(
-        _: S,
-        halves: [S::Registers64<S::f64s>; 2],
-    ) -> S::Registers64<S::f64s> {
-        halves[0]
     }
 );

@@ -37,9 +37,6 @@ pub trait Isa: pulp::Simd {
     /// Lanes 0 to 7 and lanes 8 to 15 as f64.
     fn widen(self, lanes: Self::Registers32<Self::f32s>) -> [Self::Registers64<Self::f64s>; 2];
 
-    /// The inverse of [`widen`](Self::widen), rounding to nearest even.
-    fn narrow(self, halves: [Self::Registers64<Self::f64s>; 2]) -> Self::Registers32<Self::f32s>;
-
     /// Writes a register past the caches where the instruction set can, else plainly.
     ///
     /// # Safety

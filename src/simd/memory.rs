@@ -216,14 +216,6 @@ impl<'a, T: Float> InOut<'a, T> {
         }
     }
 
-    /// The value at `index`.
-    #[inline(always)]
-    pub fn get(&self, index: usize) -> T {
-        assert!(index < self.len);
-        // SAFETY: `index` lies within the readable run.
-        unsafe { *self.source.add(index) }
-    }
-
     /// The lanes from `at` on. Unless `FULL`, the end of the run may cut them off: zeros follow.
     #[inline(always)]
     pub fn load<S: Isa, const FULL: bool>(&self, simd: S, at: usize) -> Lanes<T, S> {

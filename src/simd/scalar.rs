@@ -1,4 +1,4 @@
-use super::{Isa, Registers};
+use super::Isa;
 use pulp::Scalar;
 
 impl Isa for Scalar {
@@ -62,15 +62,6 @@ impl Isa for Scalar {
             halves[k / 8][k % 8] = f64::from(lanes[k]);
         }
         halves
-    }
-
-    #[inline(always)]
-    fn narrow(self, halves: [[f64; 8]; 2]) -> [f32; 16] {
-        let mut lanes = <[f32; 16]>::splat(0.0);
-        for k in 0..16 {
-            lanes[k] = halves[k / 8][k % 8] as f32;
-        }
-        lanes
     }
 
     #[inline(always)]

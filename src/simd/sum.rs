@@ -48,19 +48,6 @@ impl<S: Isa> Sum<S> {
         self
     }
 
-    /// Each lane's sum, rounded to `T`.
-    #[inline(always)]
-    pub(crate) fn narrow<T: Float>(self) -> Lanes<T, S> {
-        #[inline(always)]
-        fn narrow<T: Float, S: Isa>(simd: S, sum: &Sum<S>) -> Lanes<T, S> {
-            Lanes {
-                simd,
-                registers: T::narrow(simd, sum.lanes),
-            }
-        }
-        run!(narrow::<T, S>, self.simd, &self)
-    }
-
     /// Each lane's sum. The second half is 0 where the lanes added were f64.
     #[inline(always)]
     pub(crate) fn to_array(self) -> [f64; 16] {

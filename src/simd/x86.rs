@@ -77,17 +77,6 @@ impl Isa for V3 {
     }
 
     #[inline(always)]
-    fn narrow(self, halves: [[f64x4; 2]; 2]) -> [f32x8; 2] {
-        let mut lanes = [pulp::Simd::splat_f32s(self, 0.0); 2];
-        for k in 0..2 {
-            let low: __m128 = self.avx._mm256_cvtpd_ps(cast(halves[k][0]));
-            let high: __m128 = self.avx._mm256_cvtpd_ps(cast(halves[k][1]));
-            lanes[k] = cast([low, high]);
-        }
-        lanes
-    }
-
-    #[inline(always)]
     unsafe fn stream_f32(self, to: *mut f32, register: f32x8) {
         let [low, high]: [__m128; 2] = cast(register);
         // SAFETY: the caller promises 32 writable bytes, aligned to 16.
@@ -170,13 +159,6 @@ impl Isa for V4 {
             [cast::<__m512d, _>(self.avx512f._mm512_cvtps_pd(low))],
             [cast::<__m512d, _>(self.avx512f._mm512_cvtps_pd(high))],
         ]
-    }
-
-    #[inline(always)]
-    fn narrow(self, halves: [[f64x8; 1]; 2]) -> [f32x16; 1] {
-        let low: __m256 = self.avx512f._mm512_cvtpd_ps(cast(halves[0][0]));
-        let high: __m256 = self.avx512f._mm512_cvtpd_ps(cast(halves[1][0]));
-        [cast([low, high])]
     }
 
     #[inline(always)]

@@ -13,8 +13,8 @@ mod leaf;
 mod long;
 mod row;
 
-use super::schedule;
 use super::Work;
+use super::schedule;
 use crate::element::Element;
 use crate::simd::{Isa, Lanes};
 pub use label::RowLabel;
