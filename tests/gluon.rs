@@ -170,7 +170,8 @@ fn run<T: Real>(recorded: &Recorded) {
     for_each_level(|exec| {
         let outcome = fused(&case, &problem, &request.exec(exec));
         let what = format!("{id} ({}) at {}", case.name, exec.level);
-        let loss = &reduced.magnitude * T::LOSS_ERROR + &reduced.loss_slack * T::SPACING;
+        let loss =
+            &reduced.magnitude * T::CONTRACT.loss + &reduced.loss_slack * T::CONTRACT.epsilon;
         let loss = loss + reduced.loss.abs() * PRINTED;
         assert_near(
             &outcome.loss,
@@ -178,7 +179,7 @@ fn run<T: Real>(recorded: &Recorded) {
             &loss,
             &format!("loss of {what}"),
         );
-        let grad = (&reduced.scale * 4.0 + &reduced.grad_slack) * T::SPACING;
+        let grad = &reduced.scale * T::CONTRACT.grad + &reduced.grad_slack * T::CONTRACT.epsilon;
         let grad = grad + reduced.grad.abs() * PRINTED;
         assert_near(
             &outcome.grad,

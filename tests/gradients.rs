@@ -69,7 +69,8 @@ fn finite_differences_agree() {
                 let size = objective(&case, &problem, &request).abs();
                 for (index, &slope) in grad.indexed_iter() {
                     let at = problem.pred[&index];
-                    let step = 1e-3 * at.abs().max(1.0);
+                    // A power of two, so that the points lie where they are said to.
+                    let step = 0.5_f64.powi(10);
                     let mut shifted = |by: f64| {
                         problem.pred[&index] = at + by * step;
                         let value = objective(&case, &problem, &request);
@@ -142,16 +143,16 @@ fn weights_are_linear() {
                 common::contract::assert_near(actual, wanted, &allowed, case.name);
             };
             // Twice the contract: both sides are rounded.
-            let loss_slack = &bound.loss_slack * T::SPACING;
+            let loss_slack = &bound.loss_slack * T::CONTRACT.epsilon;
             near(
                 &sum.loss,
                 &loss,
-                (&bound.magnitude * T::LOSS_ERROR + loss_slack) * 2.0,
+                (&bound.magnitude * T::CONTRACT.loss + loss_slack) * 2.0,
             );
             near(
                 &sum.grad,
                 &grad,
-                (&bound.scale * 4.0 + &bound.grad_slack) * T::SPACING * 2.0,
+                (&bound.scale * T::CONTRACT.grad + &bound.grad_slack * T::CONTRACT.epsilon) * 2.0,
             );
         }
     }
@@ -225,7 +226,7 @@ fn softmax_gradients_sum_to_zero() {
                     let exact = reduced.grad.sum_axis(Axis(axis));
                     let rounding = reduced.grad.map(|g| g.abs()).sum_axis(Axis(axis));
                     let slack = reduced.grad_slack.sum_axis(Axis(axis));
-                    let allowed = (rounding * 4.0 + slack) * T::SPACING;
+                    let allowed = (rounding * 4.0 + slack) * T::CONTRACT.epsilon;
                     for ((sum, exact), allowed) in sums.iter().zip(&exact).zip(&allowed) {
                         assert!(
                             (sum - exact).abs() <= allowed + T::SMALLEST * 16.0,

@@ -182,12 +182,15 @@ pub struct Outputs<'a, T> {
 }
 
 impl<'a, T: Element> Outputs<'a, T> {
-    /// Splits into the parts before and after a sample or a unit.
+    /// Splits into the parts before and after a sample, a unit or a class.
     pub(crate) fn split(self, along: Along, at: usize) -> (Self, Self) {
         let (pred, pred_tail) = self.pred.split(along, at);
-        let (each, each_tail) = split_target(self.each, along, at);
-        // Totals have one place a sample, which belongs to all of its units' leaves: it is written
-        // by who gathers them.
+        // A unit has one place for its loss, and a sample one for its total, which belong to the
+        // leaves of all its classes, or units: they are written by who gathers those.
+        let (each, each_tail) = match along {
+            Along::Samples | Along::Units => split_target(self.each, along, at),
+            Along::Classes => (None, None),
+        };
         let (totals, totals_tail) = match along {
             Along::Samples => split_target(self.totals, along, at),
             Along::Units | Along::Classes => (None, None),

@@ -142,7 +142,8 @@ impl<T: Element, const NORMALISE: bool> RowLoss<T> for CrossEntropy<NORMALISE> {
 
     #[inline(always)]
     fn term<S: Isa>(self, share: Lanes<T, S>, surprise: Lanes<T, S>) -> Lanes<T, S> {
-        let zero = share.splat_like(0.0);
-        share.eq(zero).select(zero, share * surprise)
+        let (zero, infinity) = (share.splat_like(0.0), share.splat_like(f64::INFINITY));
+        let nothing = share.eq(zero) & surprise.abs().eq(infinity);
+        nothing.select(zero, share * surprise)
     }
 }

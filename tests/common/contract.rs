@@ -27,7 +27,7 @@ pub fn assert_losses<T: Real>(actual: &ArrayRefD<T>, expected: &Reduced, what: &
     assert_near(
         actual,
         &expected.loss,
-        &(&expected.magnitude * T::LOSS_ERROR + &expected.loss_slack * T::SPACING),
+        &(&expected.magnitude * T::CONTRACT.loss + &expected.loss_slack * T::CONTRACT.epsilon),
         &format!("{what}, {} loss", T::NAME),
     );
 }
@@ -38,7 +38,7 @@ pub fn assert_gradient<T: Real>(actual: &ArrayRefD<T>, expected: &Reduced, what:
     assert_near(
         actual,
         &expected.grad,
-        &((&expected.scale * 4.0 + &expected.grad_slack) * T::SPACING),
+        &(&expected.scale * T::CONTRACT.grad + &expected.grad_slack * T::CONTRACT.epsilon),
         &format!("{what}, {} gradient", T::NAME),
     );
 }

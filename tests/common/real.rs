@@ -2,6 +2,7 @@
 
 use std::fmt::{Debug, Display};
 
+use lossgrad::contract::{self, Bound};
 use ndarray::{ArrayD, ArrayRefD};
 
 /// `f32` or `f64`, with the constants of its accuracy contract.
@@ -9,10 +10,7 @@ pub trait Real:
     lossgrad::Element + Copy + PartialOrd + Debug + Display + Send + Sync + 'static
 {
     const NAME: &'static str;
-    /// Allowed error of a loss, relative to its magnitude.
-    const LOSS_ERROR: f64;
-    /// The spacing of numbers at 1; a gradient may be off by four of them, relative to its scale.
-    const SPACING: f64;
+    const CONTRACT: Bound;
     /// The smallest normal number.
     const SMALLEST: f64;
     /// The largest number.
@@ -30,8 +28,7 @@ pub trait Real:
 
 impl Real for f32 {
     const NAME: &'static str = "f32";
-    const LOSS_ERROR: f64 = 1e-6;
-    const SPACING: f64 = f32::EPSILON as f64;
+    const CONTRACT: Bound = contract::F32;
     const SMALLEST: f64 = f32::MIN_POSITIVE as f64;
     const LARGEST: f64 = f32::MAX as f64;
     const NAN: Self = f32::NAN;
@@ -53,8 +50,7 @@ impl Real for f32 {
 
 impl Real for f64 {
     const NAME: &'static str = "f64";
-    const LOSS_ERROR: f64 = 1e-13;
-    const SPACING: f64 = f64::EPSILON;
+    const CONTRACT: Bound = contract::F64;
     const SMALLEST: f64 = f64::MIN_POSITIVE;
     const LARGEST: f64 = f64::MAX;
     const NAN: Self = f64::NAN;

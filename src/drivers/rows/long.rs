@@ -80,7 +80,9 @@ where
 
         let mut weights = [0.0; MOST_CHUNKS];
         let weights = &mut weights[..chunks.len()];
-        let mut row = gather::<T>(chunks, weights, |weights| math::exp_nonpos(level, weights));
+        let mut row = gather::<T>(chunks, weights, R::NORMALISE, |weights| {
+            math::exp_nonpos(level, weights)
+        });
         rows.set_class(&mut row, logit);
         let mut ln_sum = [T::ZERO];
         if R::NORMALISE {
@@ -191,6 +193,7 @@ impl Span {
 fn gather<T: Element>(
     chunks: &[Chunk<T>],
     weights: &mut [f64],
+    normalise: bool,
     exp_nonpos: impl FnOnce(&mut [f64]),
 ) -> Row {
     let mut best = &chunks[0];
@@ -218,7 +221,7 @@ fn gather<T: Element>(
         }
         row.share += chunk.share;
         row.terms += chunk.terms;
-        if chunk.share != 0.0 {
+        if normalise && chunk.share != 0.0 {
             row.terms += chunk.share * (max - chunk.shift().to_f64());
         }
     }

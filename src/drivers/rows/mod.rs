@@ -26,8 +26,8 @@ pub trait RowLoss<T: Element>: Copy + Send + Sync {
     /// Whether pred holds logits, which a softmax turns into probabilities, or their logarithms.
     const NORMALISE: bool;
 
-    /// The term of a class. It must be 0 for a share of 0, whatever the surprise, and linear in the
-    /// surprise with the share as its slope.
+    /// The term of a class, linear in the surprise with the share as its slope. It must be 0 for a
+    /// share of 0, even of an infinite surprise, but not of a NaN.
     fn term<S: Isa>(self, share: Lanes<T, S>, surprise: Lanes<T, S>) -> Lanes<T, S>;
 }
 

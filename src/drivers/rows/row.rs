@@ -76,11 +76,16 @@ impl Row {
         T::from_f64(grad_scale * self.share / (1.0 + self.rest))
     }
 
-    /// The gradient of the likeliest class, whose share of the label is `share`: 1 − p is taken from
-    /// the other classes, never by subtraction.
+    /// The gradient of the likeliest class, whose share of the label is `share`. Of a probability p
+    /// above one half, 1 − p is taken from the other classes and never by subtraction.
     pub(super) fn grad_of_argmax<T: Element>(&self, share: f64, grad_scale: f64) -> T {
-        let others = self.rest / (1.0 + self.rest);
-        T::from_f64(grad_scale * ((self.share - share) - self.share * others))
+        let total = 1.0 + self.rest;
+        let difference = if self.rest < 1.0 {
+            (self.share - share) - self.share * (self.rest / total)
+        } else {
+            self.share / total - share
+        };
+        T::from_f64(grad_scale * difference)
     }
 
     /// The loss, given the logarithm of the sum of the exponentials.
