@@ -306,13 +306,14 @@ fn run<T: Element>(
     };
     let grid = shapes.grid();
     let inputs = problem.check(&shapes, &grid)?;
+    let elements: usize = shapes.pred.iter().product();
     let plan = Plan {
         exec: settings.exec,
         weight: T::from_f64(weight).to_f64(),
         divisor: shapes.divisor(),
         sample_weight: shapes.sample_weight(settings.sample_weight.as_ref(), &grid)?,
         upstream: shapes.upstream(settings.upstream.as_ref(), &grid)?,
-        stream: shapes.pred.iter().product::<usize>() * size_of::<T>() * 3 >= STREAM_BYTES,
+        stream: elements.saturating_mul(3 * size_of::<T>()) >= STREAM_BYTES,
         grid,
     };
 

@@ -292,7 +292,7 @@ impl Shapes {
             Reduction::SampleMean | Reduction::SampleSum => {
                 loss.along(self.pred.len(), self.batch_axis)
             }
-            Reduction::Mean | Reduction::Sum => loss.as_scalar(self.pred.len()),
+            Reduction::Mean | Reduction::Sum => loss.with_unit_axes(self.pred.len()),
         })
     }
 }

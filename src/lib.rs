@@ -40,7 +40,7 @@
 //!
 //! # Promises
 //!
-//! - **Accuracy**: the bounds of [`contract`], against the plain `f64` of [`reference`].
+//! - **Accuracy**: the bounds of [`contract`], against the plain `f64` of [`mod@reference`].
 //! - **The same bits** at every [`Level`], on any number of threads, for a sample alone or in a
 //!   batch, for any strides. A sample's order of summation depends on its own logical shape alone.
 //!   NaN payloads and hosts that flush subnormal numbers to zero are excepted.
@@ -49,7 +49,6 @@
 //! - **NaN** reaches the loss and gradient of its own sample and of no other, whole-batch sums
 //!   excepted. A weight of exactly 0 masks even that.
 
-#![forbid(clippy::print_stdout)]
 #![deny(unsafe_code)]
 
 pub mod contract;

@@ -136,7 +136,7 @@ impl<'a, T> TensorMut<'a, T> {
     }
 
     /// A tensor of no axes as one of `rank` axes of extent 1.
-    pub(crate) fn as_scalar(mut self, rank: usize) -> Self {
+    pub(crate) fn with_unit_axes(mut self, rank: usize) -> Self {
         assert!(self.shape.is_empty());
         self.shape = Extents::from_elem(1, rank);
         self.strides = Strides::from_elem(0, rank);

@@ -307,10 +307,7 @@ where
             Some([weight, upstream]) => Some([&weight[at..at + len], &upstream[at..at + len]]),
             None => None,
         };
-        let each = match &mut self.each {
-            Some(each) => Some(&mut each[at..at + len]),
-            None => None,
-        };
+        let each = self.each.as_mut().map(|each| &mut each[at..at + len]);
         Stretch {
             io: self.io.part(at, len),
             inputs,

@@ -1,4 +1,4 @@
-//! Elementary functions over slices, with the same bits at every [`Level`].
+//! Elementary functions over slices, with the same bits at every [`Level`](crate::Level).
 //!
 //! Each is made of operations that IEEE 754 rounds correctly, so no platform's mathematics library
 //! has a say in the result. The largest error of each stands in [`accuracy`].

@@ -16,6 +16,8 @@ mod memory;
 mod registers;
 mod scalar;
 mod sum;
+#[cfg(test)]
+mod tests;
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;

@@ -1,0 +1,372 @@
+//! Every operation at every level of this CPU against the same operation on single numbers.
+
+use super::{Bits, Float, InOut, Isa, Kernel, Lanes, Level, Mask, Sum, dispatch};
+
+/// Numbers of every kind, as many as the lanes of two vectors of f32.
+const A: [f32; 16] = [
+    0.0,
+    -0.0,
+    1.0,
+    -1.5,
+    3.25,
+    f32::MAX,
+    f32::MIN_POSITIVE,
+    1e-42,
+    f32::INFINITY,
+    f32::NEG_INFINITY,
+    f32::NAN,
+    2.0,
+    7.5,
+    -1e30,
+    0.1,
+    16777217.0,
+];
+const B: [f32; 16] = [
+    -0.0,
+    0.0,
+    1.0,
+    2.5,
+    f32::NAN,
+    f32::MAX,
+    -3.0,
+    1e-42,
+    f32::INFINITY,
+    1.0,
+    1.0,
+    0.0,
+    -7.5,
+    1e-30,
+    0.3,
+    3.0,
+];
+const C: [f32; 16] = [
+    1.0,
+    2.0,
+    -1.0,
+    0.5,
+    1.0,
+    f32::MAX,
+    1e-38,
+    -1e-42,
+    0.0,
+    5.0,
+    2.0,
+    f32::INFINITY,
+    56.25,
+    1.0,
+    -0.03,
+    1e9,
+];
+
+trait Number: Float + PartialEq {
+    fn of(value: f32) -> Self;
+    fn same(self, other: Self) -> bool;
+    fn arithmetic(a: Self, b: Self, c: Self) -> [Self; 12];
+}
+
+macro_rules! number {
+    ($float:ty) => {
+        impl Number for $float {
+            fn of(value: f32) -> Self {
+                value.into()
+            }
+
+            fn same(self, other: Self) -> bool {
+                self.to_bits() == other.to_bits() || (self.is_nan() && other.is_nan())
+            }
+
+            fn arithmetic(a: Self, b: Self, c: Self) -> [Self; 12] {
+                [
+                    a + b,
+                    a - b,
+                    a * b,
+                    a / b,
+                    -a,
+                    a.abs(),
+                    a.sqrt(),
+                    a.mul_add(b, c),
+                    (-a).mul_add(b, c),
+                    if a > b { a } else { b },
+                    if a < b { a } else { b },
+                    a.copysign(b),
+                ]
+            }
+        }
+    };
+}
+
+number!(f32);
+number!(f64);
+
+fn inputs<T: Number>() -> [Vec<T>; 3] {
+    [A, B, C].map(|values| {
+        values[..T::LANES]
+            .iter()
+            .map(|&value| T::of(value))
+            .collect()
+    })
+}
+
+/// Runs a test of one level at all of them.
+fn at_every_level<K: Kernel<Output = ()> + Copy>(test: K) {
+    for level in Level::all() {
+        println!("at {level}");
+        dispatch(level, test);
+    }
+}
+
+fn to_vec<T: Number, S: Isa>(lanes: Lanes<T, S>) -> Vec<T> {
+    let mut values = vec![T::ZERO; T::LANES];
+    lanes.store(&mut values);
+    values
+}
+
+#[track_caller]
+fn assert_same<T: Number>(found: &[T], expected: &[T], what: &str) {
+    for (lane, (&found, &expected)) in found.iter().zip(expected).enumerate() {
+        assert!(
+            found.same(expected),
+            "{what}, lane {lane}: {found:?}, expected {expected:?}"
+        );
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Arithmetic<T>(T);
+
+impl<T: Number> Kernel for Arithmetic<T> {
+    type Output = ();
+
+    fn run<S: Isa>(self, simd: S) {
+        let [a, b, c] = inputs::<T>();
+        let (x, y, z) = (
+            Lanes::load(simd, &a),
+            Lanes::load(simd, &b),
+            Lanes::load(simd, &c),
+        );
+        let found: [Lanes<T, S>; 12] = [
+            x + y,
+            x - y,
+            x * y,
+            x / y,
+            -x,
+            x.abs(),
+            x.sqrt(),
+            x.mul_add(y, z),
+            x.neg_mul_add(y, z),
+            x.max(y),
+            x.min(y),
+            x.copysign(y),
+        ];
+        for (operation, found) in found.into_iter().enumerate() {
+            let expected: Vec<T> = (0..T::LANES)
+                .map(|k| T::arithmetic(a[k], b[k], c[k])[operation])
+                .collect();
+            assert_same(&to_vec(found), &expected, &format!("operation {operation}"));
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Masks<T>(T);
+
+impl<T: Number> Kernel for Masks<T> {
+    type Output = ();
+
+    fn run<S: Isa>(self, simd: S) {
+        let [a, b, _] = inputs::<T>();
+        let (x, y) = (Lanes::load(simd, &a), Lanes::load(simd, &b));
+        let bits = |test: &dyn Fn(T, T) -> bool| {
+            (0..T::LANES).fold(0, |bits, k| bits | u32::from(test(a[k], b[k])) << k)
+        };
+        #[allow(
+            clippy::eq_op,
+            clippy::double_comparisons,
+            reason = "a NaN differs from itself and compares with nothing"
+        )]
+        let expected = [
+            (x.lt(y), bits(&|a, b| a < b)),
+            (x.le(y), bits(&|a, b| a <= b)),
+            (x.gt(y), bits(&|a, b| a > b)),
+            (x.ge(y), bits(&|a, b| a >= b)),
+            (x.eq(y), bits(&|a, b| a == b)),
+            (x.is_nan(), bits(&|a, _| a != a)),
+            (!x.eq(y), bits(&|a, b| a != b)),
+            (x.le(y) & x.ge(y), bits(&|a, b| a <= b && a >= b)),
+            (x.lt(y) | x.gt(y), bits(&|a, b| a < b || a > b)),
+        ];
+        for (k, (mask, expected)) in expected.into_iter().enumerate() {
+            assert_eq!(mask.to_bits(), expected, "comparison {k}");
+            let chosen: Vec<T> = (0..T::LANES)
+                .map(|k| if expected >> k & 1 == 1 { a[k] } else { b[k] })
+                .collect();
+            assert_same(&to_vec(mask.select(x, y)), &chosen, "select");
+        }
+        for count in 0..=T::LANES + 3 {
+            let bits = (1u64 << count.min(T::LANES)) - 1;
+            assert_eq!(u64::from(Mask::<T, S>::first(simd, count).to_bits()), bits);
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Words;
+
+impl Kernel for Words {
+    type Output = ();
+
+    fn run<S: Isa>(self, simd: S) {
+        let [a, b, _] = inputs::<f32>();
+        let (x, y) = (
+            Lanes::load(simd, &a).to_bits(),
+            Lanes::load(simd, &b).to_bits(),
+        );
+        let expected = |operation: fn(u32, u32) -> u32| -> Vec<f32> {
+            a.iter()
+                .zip(&b)
+                .map(|(a, b)| f32::from_bits(operation(a.to_bits(), b.to_bits())))
+                .collect()
+        };
+        assert_same(
+            &to_vec((x + y).to_float()),
+            &expected(u32::wrapping_add),
+            "add",
+        );
+        assert_same(
+            &to_vec((x - y).to_float()),
+            &expected(u32::wrapping_sub),
+            "subtract",
+        );
+        assert_same(&to_vec((x & y).to_float()), &expected(|a, b| a & b), "and");
+        assert_same(&to_vec((x | y).to_float()), &expected(|a, b| a | b), "or");
+        assert_same(&to_vec((x ^ y).to_float()), &expected(|a, b| a ^ b), "xor");
+        assert_same(
+            &to_vec(x.shl::<7>().to_float()),
+            &expected(|a, _| a << 7),
+            "left",
+        );
+        assert_same(
+            &to_vec(x.shr::<9>().to_float()),
+            &expected(|a, _| a >> 9),
+            "right",
+        );
+
+        let wide = Bits::<f64, S>::splat(simd, 0x8123_4567_89ab_cdef);
+        let shifted = |bits: u64| vec![f64::from_bits(bits); 8];
+        let left = shifted(0x8123_4567_89ab_cdef << 12);
+        assert_same(&to_vec(wide.shl::<12>().to_float()), &left, "left");
+        let right = shifted(0x8123_4567_89ab_cdef >> 12);
+        assert_same(&to_vec(wide.shr::<12>().to_float()), &right, "right");
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Memory<T>(T);
+
+impl<T: Number> Kernel for Memory<T> {
+    type Output = ();
+
+    fn run<S: Isa>(self, simd: S) {
+        let source: Vec<T> = (1..=40).map(|value| T::of(value as f32)).collect();
+        for len in 0..=T::LANES {
+            for offset in 0..5 {
+                let from = &source[offset..offset + len];
+                let loaded = to_vec(Lanes::load_partial(simd, from));
+                assert_same(&loaded[..len], from, "partial load");
+                assert_same(
+                    &loaded[len..],
+                    &vec![T::ZERO; T::LANES - len],
+                    "behind the end",
+                );
+
+                let mut target = [T::of(-1.0); 40];
+                let all = Lanes::load(simd, &source);
+                all.store_partial(&mut target[offset..offset + len]);
+                assert_same(
+                    &target[offset..offset + len],
+                    &source[..len],
+                    "partial store",
+                );
+                let outside = target[..offset].iter().chain(&target[offset + len..]);
+                assert!(
+                    outside.into_iter().all(|&value| value == T::of(-1.0)),
+                    "guard zones"
+                );
+            }
+        }
+        let mut target = [T::ZERO; 40];
+        let start = (0..4)
+            .find(|&k| target[k..].as_ptr().addr().is_multiple_of(16))
+            .unwrap_or(0);
+        let len = 40 - start;
+        let mut run = InOut::copy(&source[..len], &mut target[start..]);
+        assert!(run.can_stream());
+        let lanes = run.load::<S, true>(simd, 0);
+        run.stream(0, lanes);
+        simd.fence();
+        assert_same(
+            &target[start..start + T::LANES],
+            &source[..T::LANES],
+            "stream",
+        );
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Sums<T>(T);
+
+impl<T: Number> Kernel for Sums<T> {
+    type Output = ();
+
+    fn run<S: Isa>(self, simd: S) {
+        // Powers of two, of which f64 holds every sum exactly: each lane must be counted once.
+        let powers: Vec<T> = (0..T::LANES).map(|k| T::of((1u32 << k) as f32)).collect();
+        let mut sum = Sum::zero(simd);
+        sum.add(Lanes::load(simd, &powers));
+        sum.add(Lanes::load(simd, &powers));
+        assert_eq!(sum.fold(), 2.0 * f64::from((1u32 << T::LANES) - 1));
+        let lanes = sum.plus(sum).to_array();
+        for (lane, &power) in powers.iter().enumerate() {
+            assert_eq!(lanes[lane], 4.0 * power.to_f64(), "lane {lane}");
+        }
+    }
+}
+
+#[test]
+fn arithmetic_is_that_of_single_numbers() {
+    at_every_level(Arithmetic(0f32));
+    at_every_level(Arithmetic(0f64));
+}
+
+#[test]
+fn masks_compare_and_select() {
+    at_every_level(Masks(0f32));
+    at_every_level(Masks(0f64));
+}
+
+#[test]
+fn words_wrap_and_shift() {
+    at_every_level(Words);
+}
+
+#[test]
+fn memory_outside_a_run_is_not_touched() {
+    at_every_level(Memory(0f32));
+    at_every_level(Memory(0f64));
+}
+
+#[test]
+fn sums_count_every_lane_once() {
+    at_every_level(Sums(0f32));
+    at_every_level(Sums(0f64));
+}
+
+#[test]
+fn levels_have_names_and_are_equal_to_themselves() {
+    for level in Level::all() {
+        assert_eq!(level, level);
+        assert_eq!(format!("{level:?}"), format!("Level({level})"));
+    }
+    assert_eq!(Level::default(), Level::best());
+    assert!(Level::all().any(|level| level == Level::scalar()));
+}
