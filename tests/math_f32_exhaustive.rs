@@ -119,7 +119,8 @@ fn sweep_part(function: Function, every: u64, levels: &[Level], part: usize, of:
 }
 
 fn judge(function: Function, worst: Worst) {
-    println!("{:12} {:.4} ULP: {worst:?}", function.name, worst.error);
+    let Worst { error, x, got } = worst;
+    println!("{:12} {error:.4} ULP: {got:e} of {x:e}", function.name);
     assert!(
         worst.error <= function.max.f32,
         "{}: {worst:?} is more than {} ULP",

@@ -24,9 +24,11 @@ pub struct Case<T> {
     pub smooth: fn(f64) -> f64,
     /// The reference, with the class axis.
     pub terms: fn(&Problem<f64>, isize) -> Terms,
-    pub call: fn(&Inputs<'_, T>, &Setters<'_, T>, Form<'_, T>) -> Result<Answer<T>, Error>,
+    pub call: Call<T>,
     pub in_place: InPlaceCall<T>,
 }
+
+type Call<T> = fn(&Inputs<'_, T>, &Setters<'_, T>, Form<'_, T>) -> Result<Answer<T>, Error>;
 
 type InPlaceCall<T> = fn(
     ArrayViewMutD<'_, T>,
