@@ -5,9 +5,9 @@ use crate::losses::{Common, Problem};
 use crate::tensor::{Source, Target, Tensor, TensorMut};
 use crate::{Error, Exec, Reduction};
 use core::marker::PhantomData;
-use ndarray::{Array, Array1, ArrayD, ArrayRef, Dimension, IxDyn};
+use ndarray::{Array, Array1, ArrayD, ArrayRef, Dimension, Ix1, IxDyn};
 
-/// Bytes of predictions, labels and gradient from which a gradient is written past the caches:
+/// Bytes of predictions, gradient and as much again of labels from which a gradient is written past the caches:
 /// around the size of a last-level cache, above which it would be evicted before it is read.
 const STREAM_BYTES: usize = 32 << 20;
 
@@ -148,58 +148,59 @@ impl<'a, P: Problem<T>, T: Element, D: Dimension> Call<'a, P, T, D> {
 
     /// The gradient as a new array.
     pub fn grad(&self) -> Result<Array<T, D>, Error> {
-        let mut grad = self.new_grad();
+        let mut grad = self.new_grad()?;
         self.grad_into(&mut grad)?;
         Ok(grad)
     }
 
     /// Losses and gradient as new arrays.
     pub fn loss_and_grad(&self) -> Result<(ArrayD<T>, Array<T, D>), Error> {
-        let (mut loss, mut grad) = (self.new_loss()?, self.new_grad());
+        let (mut loss, mut grad) = (self.new_loss()?, self.new_grad()?);
         self.loss_and_grad_into(&mut loss, &mut grad)?;
         Ok((loss, grad))
     }
 
     /// The losses of the samples as a new array, for the reductions that give one per sample.
     pub(crate) fn sample_loss(&self) -> Result<Array1<T>, Error> {
-        let mut loss = Array1::from_elem(self.samples()?, T::ZERO);
+        let mut loss = self.new_sample_loss()?;
         self.loss_into(&mut loss)?;
         Ok(loss)
     }
 
     /// As [`sample_loss`](Self::sample_loss), and the gradient.
     pub(crate) fn sample_loss_and_grad(&self) -> Result<(Array1<T>, Array<T, D>), Error> {
-        let mut loss = Array1::from_elem(self.samples()?, T::ZERO);
-        let mut grad = self.new_grad();
+        let (mut loss, mut grad) = (self.new_sample_loss()?, self.new_grad()?);
         self.loss_and_grad_into(&mut loss, &mut grad)?;
         Ok((loss, grad))
     }
 
-    fn samples(&self) -> Result<usize, Error> {
-        Ok(self.shapes()?.reduced()[0])
+    // New arrays are made after the checks: a call that is refused allocates nothing.
+
+    fn new_loss(&self) -> Result<ArrayD<T>, Error> {
+        self.run(None, None)?;
+        zeros(IxDyn(&self.shapes()?.reduced()))
+    }
+
+    fn new_sample_loss(&self) -> Result<Array1<T>, Error> {
+        self.run(None, None)?;
+        zeros(Ix1(self.shapes()?.reduced()[0]))
+    }
+
+    fn new_grad(&self) -> Result<Array<T, D>, Error> {
+        self.run(None, None)?;
+        let mut shape = D::zeros(self.pred.shape.len());
+        shape.slice_mut().copy_from_slice(&self.pred.shape);
+        zeros(shape)
     }
 
     fn shapes(&self) -> Result<Shapes, Error> {
         let Common { batch_axis, .. } = self.problem.common();
         let class_axis = self.problem.class_axis();
-        Shapes::new(
-            &self.pred.shape,
-            batch_axis,
-            class_axis,
-            self.settings.reduction,
-        )
+        let reduction = self.settings.reduction;
+        Shapes::new(&self.pred.shape, batch_axis, class_axis, reduction)
     }
 
-    fn new_loss(&self) -> Result<ArrayD<T>, Error> {
-        Ok(ArrayD::from_elem(IxDyn(&self.shapes()?.reduced()), T::ZERO))
-    }
-
-    fn new_grad(&self) -> Array<T, D> {
-        let mut shape = D::zeros(self.pred.shape.len());
-        shape.slice_mut().copy_from_slice(&self.pred.shape);
-        Array::from_elem(shape, T::ZERO)
-    }
-
+    /// Checks everything and writes what there is a place for.
     fn run(
         &self,
         loss: Option<TensorMut<'_, T>>,
@@ -271,6 +272,17 @@ fn scalar<T: Element>(
     Ok(loss)
 }
 
+/// A new array of zeros, where there is memory for it.
+fn zeros<T: Element, D: Dimension>(shape: D) -> Result<Array<T, D>, Error> {
+    let elements: usize = shape.slice().iter().product();
+    let mut values = Vec::new();
+    if values.try_reserve_exact(elements).is_err() {
+        return Err(Error::Memory { elements });
+    }
+    values.resize(elements, T::ZERO);
+    Array::from_shape_vec(shape, values).map_err(|_| Error::Memory { elements })
+}
+
 /// The predictions, and where their gradient goes.
 enum Pred<'p, 'a, T> {
     Read(&'p Tensor<'a, T>),
@@ -316,6 +328,10 @@ fn run<T: Element>(
         stream: elements.saturating_mul(3 * size_of::<T>()) >= STREAM_BYTES,
         grid,
     };
+
+    if loss.is_none() && matches!(pred, Pred::Read(_)) {
+        return Ok(());
+    }
 
     let grid = &plan.grid;
     let (mut each, mut totals) = (None, None);

@@ -256,13 +256,18 @@ impl Shapes {
         } else {
             None
         };
-        let spread = spread.ok_or_else(|| Error::Broadcast {
-            argument,
-            found: tensor.shape.to_vec(),
-            broadcast: broadcast.to_vec(),
-            losses: losses.to_vec(),
-            samples: self.samples(),
-        })?;
+        let Some(spread) = spread else {
+            if scalar {
+                shape(argument, &tensor.shape, &[])?;
+            }
+            return Err(Error::Broadcast {
+                argument,
+                found: tensor.shape.to_vec(),
+                broadcast: broadcast.to_vec(),
+                losses: losses.to_vec(),
+                samples: self.samples(),
+            });
+        };
         if grid.units == 0 {
             return Ok(Factor::ONE);
         }

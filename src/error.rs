@@ -102,6 +102,13 @@ pub enum Error {
         reduction: Reduction,
     },
 
+    /// There is no memory for a new array.
+    #[error("no memory for a new array of {elements} elements")]
+    Memory {
+        /// How many elements it would have.
+        elements: usize,
+    },
+
     /// One number was asked for, but the reduction leaves several losses.
     #[error("{reduction:?} gives an array of losses, a scalar needs Mean or Sum")]
     NotScalar {

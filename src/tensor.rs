@@ -1,5 +1,4 @@
-//! Tensors whose rank and lifetime of shape no longer matter: the one room that turns ndarray's
-//! arrays into runs of memory, and hands disjoint parts of an output to several threads.
+//! Tensors whose rank no longer matters: the one room that turns ndarray's arrays into runs of memory, and hands disjoint parts of an output to several threads.
 //!
 //! A [`Tensor`] or [`TensorMut`] is an ndarray view with its rank erased. Laid out over a
 //! [`Grid`] (samples, and the units of each) it becomes a [`Source`] to read or a [`Target`] to
@@ -194,7 +193,7 @@ impl<T> Plane<T> {
         )
     }
 
-    /// Where a class of a unit lies. Panics unless the plane owns it and the `count - 1` behind it.
+    /// Where the first of some classes of a unit lies. Panics unless the plane owns all of them.
     #[inline]
     fn locate_classes(&self, sample: usize, unit: usize, classes: Range<usize>) -> *mut T {
         assert!(self.classes.start <= classes.start && classes.start <= classes.end);

@@ -227,7 +227,7 @@ fn upstream_that_is_not_one_per_returned_loss() {
             let error = refused(&case, &problem.views(), &request.views());
             let named = matches!(
                 &error,
-                Error::Broadcast {
+                Error::Shape {
                     argument: "upstream",
                     ..
                 }
@@ -616,4 +616,41 @@ fn one_number_of_several_losses() {
 fn errors_travel() {
     fn travels<T: std::error::Error + Clone + PartialEq + Send + Sync + 'static>() {}
     travels::<Error>();
+}
+
+/// A view can have more elements than any memory: an owned result of its shape is refused, after
+/// the checks.
+#[test]
+fn results_beyond_all_memory() {
+    let (pred, label) = (ndarray::arr0(0_f32), ndarray::arr0(0_f32));
+    let shape = [1_usize << 61];
+    let pred = pred.broadcast(shape).unwrap();
+    let short = ndarray::array![0_f32];
+    let error = L2Loss::new().grad(&pred, &short).unwrap_err();
+    assert!(matches!(error, Error::Shape { .. }), "{error}");
+    let error = L2Loss::new()
+        .grad(&pred, &label.broadcast(shape).unwrap())
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("no memory for a new array of {} elements", shape[0])
+    );
+}
+
+/// The coefficient of a gradient is within the type's range where its factors' products are not.
+#[test]
+fn factors_that_cancel_keep_the_gradient() {
+    let (pred, label) = (array![[1.0_f32, 1.0]], array![[0.0, 0.0]]);
+    for tiny in [1e-30_f32, 1e30] {
+        let (weights, upstream) = (array![[tiny, tiny]], array![[1.0 / tiny, 1.0 / tiny]]);
+        let loss = L2Loss::new().weight(f64::from(tiny)).unwrap();
+        let call = loss
+            .on(&pred, &label)
+            .sample_weight(&weights)
+            .upstream(&upstream);
+        let grad = call.reduction(Reduction::None).grad().unwrap();
+        for &grad in &grad {
+            assert!((grad / tiny - 1.0).abs() < 1e-6, "{grad}, expected {tiny}");
+        }
+    }
 }

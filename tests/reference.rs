@@ -263,7 +263,7 @@ fn repeat<'a, T>(array: &'a ArrayD<T>, shape: &ndarray::IxDyn) -> ArrayViewD<'a,
 }
 
 fn config() -> ProptestConfig {
-    let cases = if emulated() { 100 } else { 1500 };
+    let cases = if emulated() { 100 } else { 2000 };
     ProptestConfig {
         cases,
         failure_persistence: None,
@@ -291,7 +291,7 @@ fn check_length<T: Real>(case: &Case<T>, length: usize, reduction: Reduction, de
     let shapes: &[&[usize]] = match (case.classes, dense_only) {
         (false, true) => &[&[1, length]],
         (false, false) => &[&[length], &[2, length], &[length, 3]],
-        (true, true) => &[&[1, length]],
+        (true, true) => &[&[1, length], &[1, length, 3]],
         // Long rows, and rows side by side with the classes outside.
         (true, false) => &[&[2, length], &[2, 3, length], &[length, 5]],
     };
@@ -376,20 +376,37 @@ fn around_every_edge_in_f64() {
     around_every_edge::<f64>();
 }
 
-/// Several leaves a sample, and several samples of several leaves.
+/// Several leaves a sample, and several samples of several leaves, plain and weighted.
 #[test]
 fn long_samples_match_the_reference() {
     fn check<T: Real>() {
         for case in table::<T>() {
-            for shape in [[1, 100_003], [3, 40_001]] {
-                let problem = (case.draw)(&shape, 1, &mut Random::new(7));
+            for shape in [vec![1, 100_003], vec![3, 40_001], vec![2, 9000, 5]] {
+                let random = &mut Random::new(7);
+                let problem = (case.draw)(&shape, 1, random);
+                let mut units = shape.clone();
+                if case.classes {
+                    units[1] = 1;
+                }
                 for reduction in [Reduction::SampleMean, Reduction::Sum] {
-                    let request = Request::<T>::reduction(reduction);
-                    let reduced = expected(&case, &problem, &request);
-                    let outcome = fused(&case, &problem, &request);
-                    let what = format!("{} of {shape:?} by {reduction:?} at best", case.name);
-                    assert_losses(&outcome.loss, &reduced, &what);
-                    assert_gradient(&outcome.grad, &reduced, &what);
+                    let plain = Request::<T> {
+                        class_axis: 1,
+                        ..Request::reduction(reduction)
+                    };
+                    let losses = plain.loss_shape(&shape, case.classes);
+                    let weighted = Request {
+                        weight: -0.7,
+                        sample_weight: Some(factor(&units, random)),
+                        upstream: Some(factor(&losses, random)),
+                        ..plain.clone()
+                    };
+                    for request in [plain, weighted] {
+                        let reduced = expected(&case, &problem, &request);
+                        let outcome = fused(&case, &problem, &request);
+                        let what = format!("{} of {shape:?} by {reduction:?} at best", case.name);
+                        assert_losses(&outcome.loss, &reduced, &what);
+                        assert_gradient(&outcome.grad, &reduced, &what);
+                    }
                 }
             }
         }

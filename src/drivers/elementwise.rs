@@ -117,8 +117,7 @@ struct Scratch<T, const K: usize> {
     pred: [T; LONGEST_BLOCK],
     inputs: [[T; LONGEST_BLOCK]; K],
     each: [T; LONGEST_BLOCK],
-    weight: [T; LONGEST_BLOCK],
-    upstream: [T; LONGEST_BLOCK],
+    factors: [[T; LONGEST_BLOCK]; 3],
 }
 
 /// The same room as slices, empty where none is needed.
@@ -126,8 +125,7 @@ struct Buffers<'b, T, const K: usize> {
     pred: &'b mut [T],
     inputs: [&'b mut [T]; K],
     each: &'b mut [T],
-    weight: &'b mut [T],
-    upstream: &'b mut [T],
+    factors: [&'b mut [T]; 3],
 }
 
 impl<T: Element, const K: usize> Scratch<T, K> {
@@ -137,8 +135,7 @@ impl<T: Element, const K: usize> Scratch<T, K> {
             pred: zeros,
             inputs: [zeros; K],
             each: zeros,
-            weight: zeros,
-            upstream: zeros,
+            factors: [zeros; 3],
         }
     }
 
@@ -148,15 +145,13 @@ impl<T: Element, const K: usize> Scratch<T, K> {
                 pred: &mut scratch.pred,
                 inputs: scratch.inputs.each_mut().map(|buffer| &mut buffer[..]),
                 each: &mut scratch.each,
-                weight: &mut scratch.weight,
-                upstream: &mut scratch.upstream,
+                factors: scratch.factors.each_mut().map(|buffer| &mut buffer[..]),
             },
             None => Buffers {
                 pred: &mut [],
                 inputs: core::array::from_fn(|_| &mut [][..]),
                 each: &mut [],
-                weight: &mut [],
-                upstream: &mut [],
+                factors: core::array::from_fn(|_| &mut [][..]),
             },
         }
     }
@@ -232,19 +227,20 @@ where
             }
             let mut factors = None;
             if !self.plan.is_uniform() {
-                let weight = &self.plan.sample_weight;
-                let upstream = &self.plan.upstream;
-                factors = Some([
-                    weight.stretch(sample, units.clone(), buffers.weight),
-                    upstream.stretch(sample, units.clone(), buffers.upstream),
-                ]);
+                let [weight, loss, grad] = buffers.factors;
+                self.plan.factors(
+                    sample,
+                    units.clone(),
+                    [&mut *weight, &mut *loss, &mut *grad],
+                );
+                factors = Some([&weight[..len], &loss[..len], &grad[..len]]);
             }
             let mut each = match &mut self.outputs.each {
                 Some(each) => Some(each.stretch_or(sample, units.clone(), buffers.each)),
                 None => None,
             };
             let (io, copied) = self.outputs.pred.stretch(sample, units, &mut *buffers.pred);
-            let stream = GRAD && self.plan.stream && io.can_stream();
+            let stream = GRAD && !copied && self.plan.stream && io.can_stream();
             let mut stretch = Stretch::<'_, _, _, _, K, LOSS, GRAD> {
                 simd,
                 formula: self.formula,
@@ -277,8 +273,9 @@ struct Stretch<'s, T: Element, S: Isa, E, const K: usize, const LOSS: bool, cons
     formula: E,
     io: InOut<'s, T>,
     inputs: [&'s [T]; K],
-    /// The weights and upstreams of the units, where each has its own.
-    factors: Option<[&'s [T]; 2]>,
+    /// Each unit's weight and what its loss and its derivative are multiplied by, where these are
+    /// not the same for all.
+    factors: Option<[&'s [T]; 3]>,
     each: Option<&'s mut [T]>,
     loss_scale: Lanes<T, S>,
     grad_scale: Lanes<T, S>,
@@ -303,10 +300,12 @@ where
         for input in &mut inputs {
             *input = &input[at..at + len];
         }
-        let factors = match self.factors {
-            Some([weight, upstream]) => Some([&weight[at..at + len], &upstream[at..at + len]]),
-            None => None,
-        };
+        let mut factors = self.factors;
+        if let Some(factors) = &mut factors {
+            for factor in factors {
+                *factor = &factor[at..at + len];
+            }
+        }
         let each = self.each.as_mut().map(|each| &mut each[at..at + len]);
         Stretch {
             io: self.io.part(at, len),
@@ -330,13 +329,12 @@ where
         let mut term = value;
         let mut loss = self.loss_scale * value;
         let mut scaled = self.grad_scale * grad;
-        if let Some([weight, upstream]) = self.factors {
+        if let Some([weight, loss_scale, grad_scale]) = self.factors {
             let weight = load::<T, S, FULL>(simd, &weight[at..]);
-            let upstream = load::<T, S, FULL>(simd, &upstream[at..]);
             let masked = weight.eq(zero);
             term = masked.select(zero, weight * value);
-            loss = masked.select(zero, self.loss_scale * weight * value);
-            scaled = masked.select(zero, self.grad_scale * weight * upstream * grad);
+            loss = masked.select(zero, load::<T, S, FULL>(simd, &loss_scale[at..]) * value);
+            scaled = masked.select(zero, load::<T, S, FULL>(simd, &grad_scale[at..]) * grad);
         }
         if GRAD {
             if FULL && self.stream {

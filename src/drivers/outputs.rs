@@ -41,7 +41,7 @@ impl<'a, T: Element> PredGrad<'a, T> {
     }
 
     /// A stretch of units to read and write: where they lie if they are neighbours in memory, else
-    /// in `buffer`, whose gradient [`put_back`](Self::put_back) then writes.
+    /// in `buffer`; the flag says that the gradient is still to be written from there.
     #[inline]
     pub(crate) fn stretch<'b>(
         &'b mut self,

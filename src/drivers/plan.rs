@@ -19,20 +19,11 @@ impl<T: Element> Factor<'_, T> {
         uniform: true,
     };
 
-    /// The values of a stretch of units.
-    pub(crate) fn stretch<'b>(
-        &'b self,
-        sample: usize,
-        units: Range<usize>,
-        buffer: &'b mut [T],
-    ) -> &'b [T] {
+    /// Copies the values of a stretch of units.
+    fn copy(&self, sample: usize, units: Range<usize>, to: &mut [T]) {
         match &self.values {
-            Some(values) => values.stretch(sample, units, buffer),
-            None => {
-                let buffer = &mut buffer[..units.len()];
-                buffer.fill(T::from_f64(1.0));
-                buffer
-            }
+            Some(values) => values.copy(sample, units, to),
+            None => to.fill(T::from_f64(1.0)),
         }
     }
 
@@ -95,6 +86,20 @@ impl<T: Element> Plan<'_, T> {
         Scale {
             loss: T::from_f64(loss),
             grad: T::from_f64(grad),
+        }
+    }
+
+    /// The factors of units that do not share them: weights, and what losses and derivatives are
+    /// multiplied by, each rounded once.
+    pub(crate) fn factors(&self, sample: usize, units: Range<usize>, to: [&mut [T]; 3]) {
+        let len = units.len();
+        let [weight, loss, grad] = to.map(|buffer| &mut buffer[..len]);
+        self.sample_weight.copy(sample, units.clone(), weight);
+        self.upstream.copy(sample, units, grad);
+        for ((weight, loss), grad) in weight.iter().zip(loss).zip(grad) {
+            let scaled = self.weight * weight.to_f64();
+            *loss = T::from_f64(scaled);
+            *grad = T::from_f64(scaled * grad.to_f64() / self.divisor);
         }
     }
 

@@ -21,7 +21,7 @@ use ndarray::{ArrayRef, Dimension};
 /// | loss | `p label softplus(−x) + (1 − label) softplus(x)` | `−p label ln(x + ε) − (1 − label) ln(1 − x + ε)`, ε = 10⁻¹² |
 /// | gradient | `(1 − label) σ(x) − p label σ(−x)` | `(1 − label) / (1 − x + ε) − p label / (x + ε)` |
 /// | pred | any number; ±∞ too | 0 to 1, else NaN from the logarithm (a little beyond, by ε) |
-/// | accuracy | A: both terms' absolute values; G: 1 and p, times the label's share | A and G: both terms' absolute values |
+/// | accuracy | A and G: the larger of both terms' absolute values, as they stand above | the same |
 ///
 /// `label` has pred's shape and lies between 0 and 1; other labels follow the formula. At a logit
 /// of 0 the gradient is `½ − label`. A term whose factor is 0 is 0 even where the other factor is
@@ -240,7 +240,8 @@ impl OfProbability {
         positive: Lanes<T, S>,
         negative: Lanes<T, S>,
     ) -> ValueGrad<T, S> {
-        let (one, epsilon) = (x.splat_like(1.0), x.splat_like(EPSILON));
+        let (zero, one) = (x.splat_like(0.0), x.splat_like(1.0));
+        let epsilon = x.splat_like(EPSILON);
         let low = x.lt(x.splat_like(0.5));
         let smaller = low.select(x, one - x);
         let (of_smaller, of_larger) = (log(smaller + epsilon), log1p(epsilon - smaller));
@@ -248,8 +249,15 @@ impl OfProbability {
         let ln_rest = low.select(of_larger, of_smaller);
         let to_positive = positive / (x + epsilon);
         let to_negative = negative / ((one - x) + epsilon);
+        // A label of 0 or 1 leaves one term, whatever the other's logarithm is: only a NaN counts.
+        let (none_positive, none_negative) = (positive.eq(zero), negative.eq(zero));
+        let valid = x.eq(x);
+        let of_positive = (none_positive & valid).select(zero, positive * ln_x);
+        let of_negative = (none_negative & valid).select(zero, negative * ln_rest);
+        let to_positive = (none_positive & valid).select(zero, to_positive);
+        let to_negative = (none_negative & valid).select(zero, to_negative);
         ValueGrad {
-            value: -positive.mul_add(ln_x, negative * ln_rest),
+            value: -(of_positive + of_negative),
             grad: to_negative - to_positive,
         }
     }

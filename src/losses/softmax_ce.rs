@@ -17,13 +17,16 @@ use ndarray::{ArrayRef, Dimension};
 /// | shape of label | pred's without the class axis | pred's |
 /// | loss of a row | `ln Σ e^x_j − x_y` | `Σ y_j (ln Σ e^x_k − x_j)` |
 /// | gradient | `p_j − 1` for the class, else `p_j` | `p_j Σ y_k − y_j` |
-/// | accuracy | A: the loss; G: the largest of p and 1 | A: the terms' absolute values; G: the row's largest of p and \|y\| |
+/// | accuracy | A: the loss; G: the largest of p and 1 | A: the terms' absolute values; G: the row's largest of p Σ\|y\| and \|y\| |
 ///
 /// with `p = softmax(x)`. The loss is one per row: [`Reduction::None`](crate::Reduction::None) gives
 /// pred's shape without the class axis.
 ///
 /// The type of the label decides which of the two it is (Gluon's `sparse_label`). An integer that
 /// names no class is an error, which tells its position. Shares need not add up to 1.
+///
+/// Of logits (log-probabilities follow the formulas of [`from_logits`](Self::from_logits), with
+/// 0 · ∞ = 0):
 ///
 /// - A logit of −∞ is a class of probability 0: its gradient is 0, and a share of 0 of it costs 0.
 ///   A share of it other than 0, or it being the class, costs +∞.

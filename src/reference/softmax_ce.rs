@@ -117,7 +117,9 @@ impl Softmax {
         let max = x[top];
         let exp: Vec<f64> = x.iter().map(|&xj| (xj - max).exp()).collect();
         // The largest class contributes exactly 1, which log1p adds without rounding the rest.
-        let rest = sum((0..x.len()).filter(|&j| j != top).map(|j| exp[j]));
+        let others = sum((0..x.len()).filter(|&j| j != top).map(|j| exp[j]));
+        // An infinite maximum leaves no distribution.
+        let rest = if max.is_finite() { others } else { f64::NAN };
         let total = 1.0 + rest;
         let probability: Vec<f64> = exp.iter().map(|e| e / total).collect();
         let mut complement: Vec<f64> = probability.iter().map(|p| 1.0 - p).collect();

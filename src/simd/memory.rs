@@ -257,7 +257,7 @@ impl<'a, T: Float> InOut<'a, T> {
     #[inline(always)]
     pub fn stream<S: Isa>(&mut self, at: usize, lanes: Lanes<T, S>) {
         assert!(at <= self.writable && T::LANES <= self.writable - at);
-        debug_assert!(self.can_stream() && at.is_multiple_of(T::LANES));
+        assert!(self.can_stream() && at.is_multiple_of(T::LANES));
         // SAFETY: the lanes lie within the writable run, whose alignment the caller has asked for;
         // a whole number of vectors behind it the alignment is the same.
         unsafe { lanes.stream_raw(self.target.add(at)) }

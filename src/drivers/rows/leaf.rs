@@ -91,9 +91,9 @@ impl<T: Element> RowScale<T> {
     /// The factors of a row, or `None` where a weight of 0 masks it.
     #[inline]
     pub(super) fn of(plan: &Plan<'_, T>, sample: usize, unit: usize) -> Option<Self> {
-        let scale = plan.scale(sample);
-        let (loss, grad) = (scale.loss.to_f64(), scale.grad.to_f64());
         if plan.is_uniform() {
+            let scale = plan.scale(sample);
+            let grad = scale.grad.to_f64();
             return Some(Self {
                 weight: 1.0,
                 loss: scale.loss,
@@ -104,13 +104,10 @@ impl<T: Element> RowScale<T> {
         if weight == 0.0 {
             return None;
         }
-        let upstream = plan.upstream.get(sample, unit);
-        let grad = T::from_f64(grad * weight * upstream).to_f64();
-        Some(Self {
-            weight,
-            loss: T::from_f64(loss * weight),
-            grad,
-        })
+        let scaled = plan.weight * weight;
+        let grad = scaled * plan.upstream.get(sample, unit) / plan.divisor;
+        let (loss, grad) = (T::from_f64(scaled), T::from_f64(grad).to_f64());
+        Some(Self { weight, loss, grad })
     }
 }
 
