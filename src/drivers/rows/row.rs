@@ -144,16 +144,16 @@ pub(super) fn max<T: Element, S: Isa>(simd: S, run: &InOut<'_, T>) -> T {
 pub(super) fn position<T: Element, S: Isa>(simd: S, run: &InOut<'_, T>, value: T) -> Option<usize> {
     let value = Lanes::splat(simd, value);
     let mut at = 0;
-    while at < run.len() {
-        let inside = Mask::first(simd, run.len() - at);
-        let found = run.load::<S, false>(simd, at).eq(value) & inside;
-        let bits = found.to_bits();
+    while run.len() - at >= T::LANES {
+        let bits = run.load::<S, true>(simd, at).eq(value).to_bits();
         if bits != 0 {
             return Some(at + bits.trailing_zeros() as usize);
         }
         at += T::LANES;
     }
-    None
+    let inside = Mask::first(simd, run.len() - at);
+    let bits = (run.load::<S, false>(simd, at).eq(value) & inside).to_bits();
+    (bits != 0).then(|| at + bits.trailing_zeros() as usize)
 }
 
 /// The first pass over neighbouring classes of a row: exponentials to the gradient's place, sums of
