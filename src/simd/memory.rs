@@ -136,9 +136,6 @@ pub struct InOut<'a, T> {
     memory: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: an `InOut` is a shared and a mutable slice (or the mutable one alone) under another name.
-unsafe impl<T: Send + Sync> Send for InOut<'_, T> {}
-
 impl<'a, T: Float> InOut<'a, T> {
     /// Values to read and nothing to write.
     #[inline(always)]
