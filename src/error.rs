@@ -109,6 +109,13 @@ pub enum Error {
         elements: usize,
     },
 
+    /// There is no memory for a workspace.
+    #[error("no memory for a workspace of {bytes} bytes")]
+    Workspace {
+        /// How many bytes it would have.
+        bytes: usize,
+    },
+
     /// One number was asked for, but the reduction leaves several losses.
     #[error("{reduction:?} gives an array of losses, a scalar needs Mean or Sum")]
     NotScalar {

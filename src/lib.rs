@@ -74,6 +74,8 @@ mod simd;
     reason = "disjoint parts of an output; each block has its argument"
 )]
 mod tensor;
+#[allow(unsafe_code, reason = "bytes as numbers; each block has its argument")]
+mod workspace;
 
 pub use ndarray;
 
@@ -84,6 +86,7 @@ pub use exec::{Exec, Threading};
 pub use losses::{ClassLabel, L2Loss, SigmoidBceLoss, SoftmaxCeLoss};
 pub use reduction::Reduction;
 pub use simd::Level;
+pub use workspace::Workspace;
 
 /// The examples of the README, run as tests.
 #[cfg(doctest)]
