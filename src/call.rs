@@ -1,6 +1,7 @@
 use crate::checks::Shapes;
-use crate::drivers::{Outputs, Plan, PredGrad, Work};
+use crate::drivers::{Operand, Outputs, Plan, Work};
 use crate::element::Element;
+use crate::layout::Grid;
 use crate::losses::{Common, Problem};
 use crate::tensor::{Source, Target, Tensor, TensorMut};
 use crate::{Error, Exec, Reduction};
@@ -17,24 +18,34 @@ const STREAM_BYTES: usize = 32 << 20;
 /// checks everything first and writes afterwards. The `_into` methods allocate nothing up to rank
 /// 4.
 ///
-/// `P` is the loss with its labels, `T` the element type, `D` the dimension of pred.
+/// `P` is the loss with its labels, `T` the element type, `D` the dimension of pred, and `K` the
+/// number of inputs that have a gradient: pred alone, or two or three embeddings.
 #[must_use]
-pub struct Call<'a, P, T, D> {
+pub struct Call<'a, P, T, D, const K: usize = 1> {
     pub(crate) problem: P,
-    pred: Tensor<'a, T>,
+    operands: [Tensor<'a, T>; K],
     settings: Settings<'a, T>,
     dimension: PhantomData<D>,
 }
 
-/// A loss applied to its inputs, whose gradient will take the predictions' place.
+/// A loss applied to its inputs, whose gradients will take the inputs' places.
 ///
 /// It is set up like a [`Call`] and can be run once.
 #[must_use]
-pub struct InPlaceCall<'a, P, T> {
+pub struct InPlaceCall<'a, P, T, const K: usize = 1> {
     pub(crate) problem: P,
-    pred: TensorMut<'a, T>,
+    operands: [TensorMut<'a, T>; K],
     settings: Settings<'a, T>,
 }
+
+/// `K` inputs that have a gradient.
+pub struct Operands<const K: usize>;
+
+/// More inputs than one have a gradient.
+pub trait Several {}
+
+impl Several for Operands<2> {}
+impl Several for Operands<3> {}
 
 /// What the setters of a call set.
 struct Settings<'a, T> {
@@ -92,11 +103,21 @@ macro_rules! setters {
     };
 }
 
-impl<'a, P: Problem<T>, T: Element, D: Dimension> Call<'a, P, T, D> {
-    pub(crate) fn new(problem: P, pred: &'a ArrayRef<T, D>) -> Self {
+/// No gradient of any operand.
+fn no_grads<'a, T, const K: usize>() -> [Option<TensorMut<'a, T>>; K] {
+    [const { None }; K]
+}
+
+impl<'a, P, T, D, const K: usize> Call<'a, P, T, D, K>
+where
+    P: Problem<T, K>,
+    T: Element,
+    D: Dimension,
+{
+    pub(crate) fn new(problem: P, operands: [&'a ArrayRef<T, D>; K]) -> Self {
         Self {
             problem,
-            pred: Tensor::new(pred),
+            operands: operands.map(Tensor::new),
             settings: Settings::new(),
             dimension: PhantomData,
         }
@@ -106,36 +127,13 @@ impl<'a, P: Problem<T>, T: Element, D: Dimension> Call<'a, P, T, D> {
 
     /// Writes the losses, whose shape the reduction decides.
     pub fn loss_into<E: Dimension>(&self, loss: &mut ArrayRef<T, E>) -> Result<(), Error> {
-        self.run(Some(TensorMut::new(loss)), None)
-    }
-
-    /// Writes the gradient of the predictions.
-    pub fn grad_into<E: Dimension>(&self, grad: &mut ArrayRef<T, E>) -> Result<(), Error> {
-        self.run(None, Some(TensorMut::new(grad)))
-    }
-
-    /// Writes losses and gradient in one pass.
-    pub fn loss_and_grad_into<E: Dimension, F: Dimension>(
-        &self,
-        loss: &mut ArrayRef<T, E>,
-        grad: &mut ArrayRef<T, F>,
-    ) -> Result<(), Error> {
-        self.run(Some(TensorMut::new(loss)), Some(TensorMut::new(grad)))
+        self.run(Some(TensorMut::new(loss)), no_grads())
     }
 
     /// The loss as one number, for [`Reduction::Mean`] and [`Reduction::Sum`].
     pub fn scalar(&self) -> Result<T, Error> {
-        scalar(self.settings.reduction, |loss| self.run(Some(loss), None))
-    }
-
-    /// As [`scalar`](Self::scalar), and writes the gradient in the same pass.
-    pub fn scalar_and_grad_into<E: Dimension>(
-        &self,
-        grad: &mut ArrayRef<T, E>,
-    ) -> Result<T, Error> {
-        let grad = TensorMut::new(grad);
         scalar(self.settings.reduction, |loss| {
-            self.run(Some(loss), Some(grad))
+            self.run(Some(loss), no_grads())
         })
     }
 
@@ -146,20 +144,6 @@ impl<'a, P: Problem<T>, T: Element, D: Dimension> Call<'a, P, T, D> {
         Ok(loss)
     }
 
-    /// The gradient as a new array.
-    pub fn grad(&self) -> Result<Array<T, D>, Error> {
-        let mut grad = self.new_grad()?;
-        self.grad_into(&mut grad)?;
-        Ok(grad)
-    }
-
-    /// Losses and gradient as new arrays.
-    pub fn loss_and_grad(&self) -> Result<(ArrayD<T>, Array<T, D>), Error> {
-        let (mut loss, mut grad) = (self.new_loss()?, self.new_grad()?);
-        self.loss_and_grad_into(&mut loss, &mut grad)?;
-        Ok((loss, grad))
-    }
-
     /// The losses of the samples as a new array, for the reductions that give one per sample.
     pub(crate) fn sample_loss(&self) -> Result<Array1<T>, Error> {
         let mut loss = self.new_sample_loss()?;
@@ -167,96 +151,204 @@ impl<'a, P: Problem<T>, T: Element, D: Dimension> Call<'a, P, T, D> {
         Ok(loss)
     }
 
-    /// As [`sample_loss`](Self::sample_loss), and the gradient.
-    pub(crate) fn sample_loss_and_grad(&self) -> Result<(Array1<T>, Array<T, D>), Error> {
-        let (mut loss, mut grad) = (self.new_sample_loss()?, self.new_grad()?);
-        self.loss_and_grad_into(&mut loss, &mut grad)?;
-        Ok((loss, grad))
-    }
-
     // New arrays are made after the checks: a call that is refused allocates nothing.
 
     fn new_loss(&self) -> Result<ArrayD<T>, Error> {
-        self.run(None, None)?;
+        self.run(None, no_grads())?;
         zeros(IxDyn(&self.shapes()?.reduced()))
     }
 
     fn new_sample_loss(&self) -> Result<Array1<T>, Error> {
-        self.run(None, None)?;
+        self.run(None, no_grads())?;
         zeros(Ix1(self.shapes()?.reduced()[0]))
     }
 
-    fn new_grad(&self) -> Result<Array<T, D>, Error> {
-        self.run(None, None)?;
-        let mut shape = D::zeros(self.pred.shape.len());
-        shape.slice_mut().copy_from_slice(&self.pred.shape);
-        zeros(shape)
+    fn new_grads(&self) -> Result<[Array<T, D>; K], Error> {
+        self.run(None, no_grads())?;
+        let mut grads = [const { None }; K];
+        for (grad, operand) in grads.iter_mut().zip(&self.operands) {
+            let mut shape = D::zeros(operand.shape.len());
+            shape.slice_mut().copy_from_slice(&operand.shape);
+            *grad = Some(zeros(shape)?);
+        }
+        Ok(grads.map(|grad| grad.expect("one for each operand")))
     }
 
     fn shapes(&self) -> Result<Shapes, Error> {
         let Common { batch_axis, .. } = self.problem.common();
-        let class_axis = self.problem.class_axis();
         let reduction = self.settings.reduction;
-        Shapes::new(&self.pred.shape, batch_axis, class_axis, reduction)
+        let pred = &self.operands[0].shape;
+        Shapes::new(pred, batch_axis, self.problem.unit(), reduction)
     }
 
     /// Checks everything and writes what there is a place for.
     fn run(
         &self,
         loss: Option<TensorMut<'_, T>>,
-        grad: Option<TensorMut<'_, T>>,
+        grads: [Option<TensorMut<'_, T>>; K],
     ) -> Result<(), Error> {
-        let pred = match grad {
-            None => Pred::Read(&self.pred),
-            Some(grad) => Pred::Copy(&self.pred, grad),
-        };
-        run(&self.problem, &self.settings, pred, loss)
+        let mut grads = grads.into_iter();
+        let operands = self.operands.each_ref().map(|input| match grads.next() {
+            Some(Some(grad)) => Given::Copy(input, grad),
+            _ => Given::Read(input),
+        });
+        run(&self.problem, &self.settings, operands, loss)
     }
 }
 
-impl<'a, P: Problem<T>, T: Element> InPlaceCall<'a, P, T> {
-    pub(crate) fn new<D: Dimension>(problem: P, pred: &'a mut ArrayRef<T, D>) -> Self {
+impl<'a, P: Problem<T>, T: Element, D: Dimension> Call<'a, P, T, D> {
+    /// Writes the gradient of the predictions.
+    pub fn grad_into<E: Dimension>(&self, grad: &mut ArrayRef<T, E>) -> Result<(), Error> {
+        self.run(None, [Some(TensorMut::new(grad))])
+    }
+
+    /// Writes losses and gradient in one pass.
+    pub fn loss_and_grad_into<E: Dimension, F: Dimension>(
+        &self,
+        loss: &mut ArrayRef<T, E>,
+        grad: &mut ArrayRef<T, F>,
+    ) -> Result<(), Error> {
+        self.run(Some(TensorMut::new(loss)), [Some(TensorMut::new(grad))])
+    }
+
+    /// As [`scalar`](Self::scalar), and writes the gradient in the same pass.
+    pub fn scalar_and_grad_into<E: Dimension>(
+        &self,
+        grad: &mut ArrayRef<T, E>,
+    ) -> Result<T, Error> {
+        let grad = TensorMut::new(grad);
+        scalar(self.settings.reduction, |loss| {
+            self.run(Some(loss), [Some(grad)])
+        })
+    }
+
+    /// The gradient as a new array.
+    pub fn grad(&self) -> Result<Array<T, D>, Error> {
+        let [mut grad] = self.new_grads()?;
+        self.grad_into(&mut grad)?;
+        Ok(grad)
+    }
+
+    /// Losses and gradient as new arrays.
+    pub fn loss_and_grad(&self) -> Result<(ArrayD<T>, Array<T, D>), Error> {
+        let (mut loss, [mut grad]) = (self.new_loss()?, self.new_grads()?);
+        self.loss_and_grad_into(&mut loss, &mut grad)?;
+        Ok((loss, grad))
+    }
+
+    /// As [`sample_loss`](Self::sample_loss), and the gradient.
+    pub(crate) fn sample_loss_and_grad(&self) -> Result<(Array1<T>, Array<T, D>), Error> {
+        let (mut loss, [mut grad]) = (self.new_sample_loss()?, self.new_grads()?);
+        self.loss_and_grad_into(&mut loss, &mut grad)?;
+        Ok((loss, grad))
+    }
+}
+
+/// Gradients of several inputs: one place each, in the order of the inputs. An input without a
+/// place gets no gradient.
+impl<'a, P, T, D, const K: usize> Call<'a, P, T, D, K>
+where
+    P: Problem<T, K>,
+    T: Element,
+    D: Dimension,
+    Operands<K>: Several,
+{
+    /// Writes the gradients of the inputs that have a place.
+    pub fn grads_into(&self, grads: [Option<&mut ArrayRef<T, D>>; K]) -> Result<(), Error> {
+        self.run(None, places(grads))
+    }
+
+    /// Writes losses, and the gradients of the inputs that have a place, in one pass.
+    pub fn loss_and_grads_into<E: Dimension>(
+        &self,
+        loss: &mut ArrayRef<T, E>,
+        grads: [Option<&mut ArrayRef<T, D>>; K],
+    ) -> Result<(), Error> {
+        self.run(Some(TensorMut::new(loss)), places(grads))
+    }
+
+    /// As [`scalar`](Self::scalar), and writes the gradients in the same pass.
+    pub fn scalar_and_grads_into(
+        &self,
+        grads: [Option<&mut ArrayRef<T, D>>; K],
+    ) -> Result<T, Error> {
+        scalar(self.settings.reduction, |loss| {
+            self.run(Some(loss), places(grads))
+        })
+    }
+
+    /// The gradients of all inputs as new arrays.
+    pub fn grads(&self) -> Result<[Array<T, D>; K], Error> {
+        let mut grads = self.new_grads()?;
+        self.grads_into(grads.each_mut().map(|grad| Some(&mut **grad)))?;
+        Ok(grads)
+    }
+
+    /// Losses and the gradients of all inputs as new arrays.
+    pub fn loss_and_grads(&self) -> Result<(ArrayD<T>, [Array<T, D>; K]), Error> {
+        let (mut loss, mut grads) = (self.new_loss()?, self.new_grads()?);
+        let places = grads.each_mut().map(|grad| Some(&mut **grad));
+        self.loss_and_grads_into(&mut loss, places)?;
+        Ok((loss, grads))
+    }
+
+    /// As [`sample_loss`](Self::sample_loss), and the gradients of all inputs.
+    pub(crate) fn sample_loss_and_grads(&self) -> Result<(Array1<T>, [Array<T, D>; K]), Error> {
+        let (mut loss, mut grads) = (self.new_sample_loss()?, self.new_grads()?);
+        let places = grads.each_mut().map(|grad| Some(&mut **grad));
+        self.loss_and_grads_into(&mut loss, places)?;
+        Ok((loss, grads))
+    }
+}
+
+fn places<'a, T, D: Dimension, const K: usize>(
+    grads: [Option<&'a mut ArrayRef<T, D>>; K],
+) -> [Option<TensorMut<'a, T>>; K] {
+    grads.map(|grad| grad.map(TensorMut::new))
+}
+
+impl<'a, P: Problem<T, K>, T: Element, const K: usize> InPlaceCall<'a, P, T, K> {
+    pub(crate) fn new<D: Dimension>(problem: P, operands: [&'a mut ArrayRef<T, D>; K]) -> Self {
         Self {
             problem,
-            pred: TensorMut::new(pred),
+            operands: operands.map(TensorMut::new),
             settings: Settings::new(),
         }
     }
 
     setters!();
 
-    /// Writes the losses, and the gradient in place of the predictions.
+    /// Writes the losses, and each gradient in its input's place.
     pub fn loss_into<E: Dimension>(self, loss: &mut ArrayRef<T, E>) -> Result<(), Error> {
-        let loss = TensorMut::new(loss);
-        run(
-            &self.problem,
-            &self.settings,
-            Pred::InPlace(self.pred),
-            Some(loss),
-        )
+        self.run(Some(TensorMut::new(loss)))
     }
 
-    /// The loss as one number, for [`Reduction::Mean`] and [`Reduction::Sum`]; the gradient takes
-    /// the place of the predictions.
+    /// The loss as one number, for [`Reduction::Mean`] and [`Reduction::Sum`]; each gradient takes
+    /// its input's place.
     pub fn scalar(self) -> Result<T, Error> {
-        scalar(self.settings.reduction, |loss| {
-            run(
-                &self.problem,
-                &self.settings,
-                Pred::InPlace(self.pred),
-                Some(loss),
-            )
-        })
+        scalar(self.settings.reduction, |loss| self.run(Some(loss)))
     }
 
+    fn run(self, loss: Option<TensorMut<'_, T>>) -> Result<(), Error> {
+        let operands = self.operands.map(Given::InPlace);
+        run(&self.problem, &self.settings, operands, loss)
+    }
+}
+
+impl<'a, P: Problem<T>, T: Element> InPlaceCall<'a, P, T> {
     /// Writes the gradient in place of the predictions.
     pub fn grad(self) -> Result<(), Error> {
-        run(
-            &self.problem,
-            &self.settings,
-            Pred::InPlace(self.pred),
-            None,
-        )
+        self.run(None)
+    }
+}
+
+impl<'a, P: Problem<T, K>, T: Element, const K: usize> InPlaceCall<'a, P, T, K>
+where
+    Operands<K>: Several,
+{
+    /// Writes each gradient in its input's place.
+    pub fn grads(self) -> Result<(), Error> {
+        self.run(None)
     }
 }
 
@@ -283,41 +375,58 @@ fn zeros<T: Element, D: Dimension>(shape: D) -> Result<Array<T, D>, Error> {
     Array::from_shape_vec(shape, values).map_err(|_| Error::Memory { elements })
 }
 
-/// The predictions, and where their gradient goes.
-enum Pred<'p, 'a, T> {
+/// An input, and where its gradient goes.
+enum Given<'p, 'a, T> {
     Read(&'p Tensor<'a, T>),
     Copy(&'p Tensor<'a, T>, TensorMut<'p, T>),
     InPlace(TensorMut<'p, T>),
 }
 
-impl<T> Pred<'_, '_, T> {
+impl<'p, T: Copy> Given<'p, '_, T> {
     fn shape(&self) -> &[usize] {
         match self {
-            Self::Read(pred) | Self::Copy(pred, _) => &pred.shape,
-            Self::InPlace(pred) => &pred.shape,
+            Self::Read(input) | Self::Copy(input, _) => &input.shape,
+            Self::InPlace(input) => &input.shape,
+        }
+    }
+
+    fn laid(self, grid: &Grid) -> Operand<'p, T> {
+        match self {
+            Self::Read(input) => Operand::Read(Source::of_rows(input, grid)),
+            Self::Copy(input, grad) => {
+                Operand::Copy(Source::of_rows(input, grid), Target::of_rows(grad, grid))
+            }
+            Self::InPlace(input) => Operand::InPlace(Target::of_rows(input, grid)),
         }
     }
 }
 
 /// Checks everything, then computes.
-fn run<T: Element>(
-    problem: &impl Problem<T>,
+fn run<P: Problem<T, K>, T: Element, const K: usize>(
+    problem: &P,
     settings: &Settings<'_, T>,
-    pred: Pred<'_, '_, T>,
+    operands: [Given<'_, '_, T>; K],
     loss: Option<TensorMut<'_, T>>,
 ) -> Result<(), Error> {
     let Common { weight, batch_axis } = problem.common();
-    let reduction = settings.reduction;
-    let shapes = Shapes::new(pred.shape(), batch_axis, problem.class_axis(), reduction)?;
-    if let Pred::Copy(_, grad) = &pred {
-        crate::checks::shape("grad", &grad.shape, &shapes.pred)?;
+    let shapes = Shapes::new(
+        operands[0].shape(),
+        batch_axis,
+        problem.unit(),
+        settings.reduction,
+    )?;
+    for (number, operand) in operands.iter().enumerate() {
+        crate::checks::shape(P::OPERANDS[number], operand.shape(), &shapes.pred)?;
+        if let Given::Copy(_, grad) = operand {
+            crate::checks::shape(P::GRADS[number], &grad.shape, &shapes.pred)?;
+        }
     }
     let loss = match loss {
         Some(loss) => Some(shapes.loss_place(loss)?),
         None => None,
     };
     let grid = shapes.grid();
-    let inputs = problem.check(&shapes, &grid)?;
+    let mut inputs = problem.check(&shapes, &grid)?;
     let elements: usize = shapes.pred.iter().product();
     let plan = Plan {
         exec: settings.exec,
@@ -329,30 +438,27 @@ fn run<T: Element>(
         grid,
     };
 
-    if loss.is_none() && matches!(pred, Pred::Read(_)) {
+    let reads = |operand: &Given<'_, '_, T>| matches!(operand, Given::Read(_));
+    if loss.is_none() && operands.iter().all(reads) {
         return Ok(());
     }
+    problem.reserve(&mut inputs)?;
 
     let grid = &plan.grid;
     let (mut each, mut totals) = (None, None);
     if shapes.writes_each() {
-        each = loss.map(|loss| Target::new(loss, grid, None));
+        each = loss.map(|loss| shapes.lay_each(loss, grid));
     } else {
-        totals = loss.map(|loss| Target::new(loss, &grid.totals(), None));
+        totals = loss.map(|loss| Target::of_units(loss, &grid.totals()));
     }
-    let class_axis = shapes.class_axis;
-    let pred = match pred {
-        Pred::Read(pred) => PredGrad::Read(Source::new(pred, grid, class_axis)),
-        Pred::Copy(pred, grad) => PredGrad::Copy(
-            Source::new(pred, grid, class_axis),
-            Target::new(grad, grid, class_axis),
-        ),
-        Pred::InPlace(pred) => PredGrad::InPlace(Target::new(pred, grid, class_axis)),
-    };
-    if shapes.pred.contains(&0) && totals.is_none() {
+    if shapes.has_no_units() && totals.is_none() {
         return Ok(());
     }
-    let outputs = Outputs { pred, each, totals };
+    let outputs = Outputs {
+        operands: operands.map(|operand| operand.laid(grid)),
+        each,
+        totals,
+    };
     T::run(
         problem.loss(),
         Work {

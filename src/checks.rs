@@ -3,7 +3,7 @@
 use crate::drivers::Factor;
 use crate::element::Element;
 use crate::layout::{Extents, Grid};
-use crate::tensor::{Source, Tensor, TensorMut};
+use crate::tensor::{Source, Target, Tensor, TensorMut};
 use crate::{Error, Reduction};
 
 /// An option that must be a finite number.
@@ -48,29 +48,50 @@ fn axis(option: &'static str, axis: isize, rank: usize) -> Result<usize, Error> 
         .ok_or(Error::Axis { option, axis, rank })
 }
 
+/// What a loss computes at a time, and what has a loss of its own before any reduction.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Unit {
+    /// An element.
+    Element,
+    /// A row along an axis.
+    Row {
+        /// The axis; from the back where negative.
+        axis: isize,
+    },
+    /// A row along an axis, but each of its classes has a loss of its own.
+    Class {
+        /// The axis; from the back where negative.
+        axis: isize,
+    },
+    /// A whole sample.
+    Sample,
+}
+
 /// The shapes of a call: what each argument is checked against.
 pub struct Shapes {
     /// pred's shape.
     pub(crate) pred: Extents,
     /// The batch axis, counted from the front.
-    pub(crate) batch_axis: usize,
-    /// The class axis, counted from the front, where the loss is one per row.
-    pub(crate) class_axis: Option<usize>,
+    batch_axis: usize,
+    /// The axes that a unit runs along, counted from the front.
+    row_axes: Extents,
+    /// The axes that the losses lack: those of `row_axes`, unless each class has a loss.
+    lacking: Extents,
     /// How the losses are gathered.
-    pub(crate) reduction: Reduction,
+    reduction: Reduction,
 }
 
 impl Shapes {
     pub(crate) fn new(
         pred: &[usize],
         batch_axis: isize,
-        class_axis: Option<isize>,
+        unit: Unit,
         reduction: Reduction,
     ) -> Result<Self, Error> {
         let rank = pred.len();
-        let class_axis = match class_axis {
-            Some(class_axis) => Some(axis("axis", class_axis, rank)?),
-            None => None,
+        let class_axis = match unit {
+            Unit::Row { axis } | Unit::Class { axis } => Some(self::axis("axis", axis, rank)?),
+            Unit::Element | Unit::Sample => None,
         };
         let batch_axis = axis("batch_axis", batch_axis, rank)?;
         if let Some(axis) = class_axis {
@@ -84,15 +105,23 @@ impl Shapes {
                 });
             }
         }
+        let row_axes: Extents = match unit {
+            Unit::Sample => (0..rank).filter(|&axis| axis != batch_axis).collect(),
+            _ => class_axis.into_iter().collect(),
+        };
         let shapes = Self {
             pred: Extents::from_slice(pred),
             batch_axis,
-            class_axis,
+            lacking: match unit {
+                Unit::Class { .. } => Extents::new(),
+                _ => row_axes.clone(),
+            },
+            row_axes,
             reduction,
         };
         let nothing = match reduction {
-            Reduction::Mean => shapes.samples() * shapes.units() == 0,
-            Reduction::SampleMean => shapes.samples() > 0 && shapes.units() == 0,
+            Reduction::Mean => shapes.samples() * shapes.losses_per_sample() == 0,
+            Reduction::SampleMean => shapes.samples() > 0 && shapes.losses_per_sample() == 0,
             _ => false,
         };
         if nothing {
@@ -111,39 +140,39 @@ impl Shapes {
 
     /// How many classes a row has.
     pub(crate) fn classes(&self) -> usize {
-        self.class_axis.map_or(1, |axis| self.pred[axis])
+        self.row_axes.iter().map(|&axis| self.pred[axis]).product()
     }
 
-    /// The position in the labels, which lack the class axis, of a unit.
+    /// The position of a unit in the labels, which lack the axes of rows.
     pub(crate) fn label_index(&self, grid: &Grid, sample: usize, unit: usize) -> Vec<usize> {
         let mut index = grid.index(&self.pred, sample, unit).to_vec();
-        if let Some(axis) = self.class_axis {
+        for &axis in self.row_axes.iter().rev() {
             index.remove(axis);
         }
         index
     }
 
-    /// How many elements or rows a sample has.
-    fn units(&self) -> usize {
+    /// How many losses a sample has before any reduction.
+    fn losses_per_sample(&self) -> usize {
         let axes = self.pred.iter().enumerate();
-        axes.filter(|&(axis, _)| axis != self.batch_axis && Some(axis) != self.class_axis)
+        axes.filter(|(axis, _)| *axis != self.batch_axis && !self.lacking.contains(axis))
             .map(|(_, &extent)| extent)
             .product()
     }
 
-    /// pred's shape with 1 on the class axis.
+    /// pred's shape with 1 on every axis that the losses lack.
     fn broadcast(&self) -> Extents {
         let mut shape = self.pred.clone();
-        if let Some(axis) = self.class_axis {
+        for &axis in &self.lacking {
             shape[axis] = 1;
         }
         shape
     }
 
-    /// pred's shape without the class axis: one place per loss before any reduction.
+    /// One place per loss before any reduction: pred's shape without the axes that losses lack.
     pub(crate) fn losses(&self) -> Extents {
         let mut shape = self.pred.clone();
-        if let Some(axis) = self.class_axis {
+        for &axis in self.lacking.iter().rev() {
             shape.remove(axis);
         }
         shape
@@ -158,16 +187,16 @@ impl Shapes {
         }
     }
 
-    /// Whether sums are gathered sample by sample. A sample of one unit needs no sum: its losses
+    /// Whether sums are gathered sample by sample. A sample of one loss needs no sum: its losses
     /// are visited like those of a reduction that gathers nothing.
     fn gathers_samples(&self) -> bool {
-        self.reduction.per_sample() && self.units() != 1
+        self.reduction.per_sample() && self.losses_per_sample() != 1
     }
 
     /// The order in which the call visits its units.
     pub(crate) fn grid(&self) -> Grid {
         let sample_axis = self.gathers_samples().then_some(self.batch_axis);
-        Grid::new(&self.pred, sample_axis, self.class_axis)
+        Grid::new(&self.pred, sample_axis, &self.row_axes)
     }
 
     /// Whether the units' losses are written one by one.
@@ -178,18 +207,19 @@ impl Shapes {
     /// What sums are divided by.
     pub(crate) fn divisor(&self) -> f64 {
         match self.reduction {
-            Reduction::SampleMean => self.units() as f64,
-            Reduction::Mean => (self.samples() * self.units()) as f64,
+            Reduction::SampleMean => self.losses_per_sample() as f64,
+            Reduction::Mean => (self.samples() * self.losses_per_sample()) as f64,
             _ => 1.0,
         }
     }
 
     /// A label or factor of the losses' shape, brought to pred's rank.
-    pub(crate) fn insert_class_axis<'a, T: Copy>(&self, tensor: &Tensor<'a, T>) -> Tensor<'a, T> {
-        match self.class_axis {
-            Some(axis) => tensor.insert_axis(axis, self.pred[axis]),
-            None => tensor.clone(),
+    pub(crate) fn insert_row_axes<'a, T: Copy>(&self, tensor: &Tensor<'a, T>) -> Tensor<'a, T> {
+        let mut tensor = tensor.clone();
+        for &axis in &self.lacking {
+            tensor = tensor.insert_axis(axis, self.pred[axis]);
         }
+        tensor
     }
 
     /// An input that spreads over pred by NumPy's rule.
@@ -250,7 +280,7 @@ impl Shapes {
         } else if scalar && tensor.shape.is_empty() {
             Some(tensor.everywhere(&self.pred))
         } else if *broadcast == self.broadcast()[..] && tensor.shape == self.losses() {
-            Some(self.insert_class_axis(tensor))
+            Some(self.insert_row_axes(tensor))
         } else if per_sample {
             Some(tensor.along(&self.pred, self.batch_axis))
         } else {
@@ -278,9 +308,43 @@ impl Shapes {
             || (own.len() == self.pred.len()
                 && (0..own.len()).all(|axis| axis == self.batch_axis || own[axis] == 1));
         Ok(Factor {
-            values: Some(Source::new(&spread, grid, None)),
+            values: Some(self.lay_factor(&spread, grid)),
             uniform: scalar || (self.gathers_samples() && one_per_sample),
         })
+    }
+
+    /// One value per loss: per unit, or per class where each has a loss.
+    fn lay_factor<'a, T: Copy>(&self, spread: &Tensor<'a, T>, grid: &Grid) -> Source<'a, T> {
+        if self.each_class() {
+            Source::of_rows(spread, grid)
+        } else {
+            Source::of_units(spread, grid)
+        }
+    }
+
+    /// The places of single losses, which [`loss_place`](Self::loss_place) gave.
+    pub(crate) fn lay_each<'a, T: Copy>(
+        &self,
+        loss: TensorMut<'a, T>,
+        grid: &Grid,
+    ) -> Target<'a, T> {
+        if self.each_class() {
+            Target::of_rows(loss, grid)
+        } else {
+            Target::of_units(loss, grid)
+        }
+    }
+
+    /// Whether there is nothing to visit.
+    pub(crate) fn has_no_units(&self) -> bool {
+        let axes = self.pred.iter().enumerate();
+        axes.filter(|(axis, _)| !self.row_axes.contains(axis))
+            .any(|(_, &extent)| extent == 0)
+    }
+
+    /// Whether each class of a row has a loss of its own.
+    pub(crate) fn each_class(&self) -> bool {
+        self.lacking.len() < self.row_axes.len()
     }
 
     /// Checks the shape of the losses' place and brings it to pred's rank.
@@ -290,10 +354,13 @@ impl Shapes {
     ) -> Result<TensorMut<'a, T>, Error> {
         shape("loss", &loss.shape, &self.reduced())?;
         Ok(match self.reduction {
-            Reduction::None => match self.class_axis {
-                Some(axis) => loss.insert_unit_axis(axis),
-                None => loss,
-            },
+            Reduction::None => {
+                let mut loss = loss;
+                for &axis in &self.lacking {
+                    loss = loss.insert_unit_axis(axis);
+                }
+                loss
+            }
             Reduction::SampleMean | Reduction::SampleSum => {
                 loss.along(self.pred.len(), self.batch_axis)
             }

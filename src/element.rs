@@ -7,17 +7,26 @@ use crate::math::Functions;
 /// The trait is sealed: its methods are the crate's own.
 pub trait Element: Functions + ClassLabel<Self> {
     /// Runs a checked call with the kernels that are compiled for this type.
-    fn run<'a, C: Compiled>(loss: C, work: Work<'a, Self, C::Inputs<'a, Self>>);
+    fn run<'a, const K: usize, C: Compiled<K>>(
+        loss: C,
+        work: Work<'a, Self, C::Inputs<'a, Self>, K>,
+    );
 }
 
 impl Element for f32 {
-    fn run<'a, C: Compiled>(loss: C, work: Work<'a, f32, C::Inputs<'a, f32>>) {
+    fn run<'a, const K: usize, C: Compiled<K>>(
+        loss: C,
+        work: Work<'a, f32, C::Inputs<'a, f32>, K>,
+    ) {
         loss.run_f32(work);
     }
 }
 
 impl Element for f64 {
-    fn run<'a, C: Compiled>(loss: C, work: Work<'a, f64, C::Inputs<'a, f64>>) {
+    fn run<'a, const K: usize, C: Compiled<K>>(
+        loss: C,
+        work: Work<'a, f64, C::Inputs<'a, f64>, K>,
+    ) {
         loss.run_f64(work);
     }
 }

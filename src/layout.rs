@@ -14,26 +14,24 @@ pub type Strides = SmallVec<[isize; 4]>;
 pub struct Grid {
     sample_axis: Option<usize>,
     unit_axes: Extents,
+    row_axes: Extents,
     pub(crate) samples: usize,
     pub(crate) units: usize,
 }
 
 impl Grid {
     /// Samples along `sample_axis` (one sample if there is none); units along the other axes,
-    /// without `class_axis`.
-    pub(crate) fn new(
-        shape: &[usize],
-        sample_axis: Option<usize>,
-        class_axis: Option<usize>,
-    ) -> Self {
+    /// without `row_axes`, which each unit runs along.
+    pub(crate) fn new(shape: &[usize], sample_axis: Option<usize>, row_axes: &[usize]) -> Self {
         let unit_axes: Extents = (0..shape.len())
-            .filter(|&axis| Some(axis) != sample_axis && Some(axis) != class_axis)
+            .filter(|axis| Some(*axis) != sample_axis && !row_axes.contains(axis))
             .collect();
         Self {
             sample_axis,
             samples: sample_axis.map_or(1, |axis| shape[axis]),
             units: unit_axes.iter().map(|&axis| shape[axis]).product(),
             unit_axes,
+            row_axes: Extents::from_slice(row_axes),
         }
     }
 
@@ -46,7 +44,7 @@ impl Grid {
         }
     }
 
-    /// The position on pred's axes of a unit; the class axis, if there is one, is left at 0.
+    /// The position on pred's axes of a unit; axes of rows are left at 0.
     pub(crate) fn index(&self, shape: &[usize], sample: usize, unit: usize) -> Extents {
         let mut index = Extents::from_elem(0, shape.len());
         if let Some(axis) = self.sample_axis {
@@ -61,19 +59,21 @@ impl Grid {
     }
 }
 
-/// The layout of a tensor's units: one stride from sample to sample, and the unit axes with
-/// neighbours merged where memory allows.
+/// Some axes in their logical order, with neighbours merged where memory allows.
 #[derive(Clone, Debug)]
-pub struct Layout {
-    sample_stride: isize,
-    /// Extent and stride, the last axis the fastest. Empty where all units share one place.
+pub struct Axes {
+    /// Extent and stride, the last axis the fastest. Empty where all entries share one place.
     axes: SmallVec<[(usize, isize); 4]>,
 }
 
-impl Layout {
-    pub(crate) fn new(grid: &Grid, shape: &[usize], strides: &[isize]) -> Self {
+impl Axes {
+    fn new(which: &[usize], shape: &[usize], strides: &[isize]) -> Self {
         let mut axes: SmallVec<[(usize, isize); 4]> = SmallVec::new();
-        for &axis in &grid.unit_axes {
+        if which.iter().any(|&axis| shape[axis] == 0) {
+            axes.push((0, 1));
+            return Self { axes };
+        }
+        for &axis in which {
             let (extent, stride) = (shape[axis], strides[axis]);
             if extent == 1 {
                 continue;
@@ -85,23 +85,28 @@ impl Layout {
                 _ => axes.push((extent, stride)),
             }
         }
-        let sample_stride = grid.sample_axis.map_or(0, |axis| strides[axis]);
+        Self { axes }
+    }
+
+    /// No axes: one entry.
+    pub(crate) fn none() -> Self {
         Self {
-            sample_stride,
-            axes,
+            axes: SmallVec::new(),
         }
     }
 
-    /// The offset of a unit, and how many units from it on lie one stride apart.
+    /// The offset of an entry, and how many of the `entries` there are lie one stride apart from it
+    /// on.
     #[inline]
-    pub(crate) fn locate(&self, sample: usize, unit: usize, grid_units: usize) -> (isize, usize) {
-        let mut offset = sample as isize * self.sample_stride;
+    pub(crate) fn locate(&self, entry: usize, entries: usize) -> (isize, usize) {
         let Some((&(last, stride), outer)) = self.axes.split_last() else {
-            return (offset, grid_units - unit);
+            return (0, entries - entry);
         };
-        let mut rest = unit / last;
-        let position = if outer.is_empty() { unit } else { unit % last };
-        offset += position as isize * stride;
+        if outer.is_empty() {
+            return (entry as isize * stride, last - entry);
+        }
+        let (mut rest, position) = (entry / last, entry % last);
+        let mut offset = position as isize * stride;
         for &(extent, stride) in outer.iter().rev() {
             offset += (rest % extent) as isize * stride;
             rest /= extent;
@@ -109,14 +114,63 @@ impl Layout {
         (offset, last - position)
     }
 
-    /// The stride from unit to unit within what [`locate`](Self::locate) calls a stretch.
+    /// The stride from entry to entry within what [`locate`](Self::locate) calls a stretch.
     #[inline]
     pub(crate) fn stride(&self) -> isize {
         self.axes.last().map_or(0, |&(_, stride)| stride)
     }
 
-    /// Whether the units of a sample are neighbours in memory, all of them.
+    /// Whether all entries lie one stride apart.
+    #[inline]
+    pub(crate) fn is_single(&self) -> bool {
+        self.axes.len() <= 1
+    }
+
+    /// Whether the entries are neighbours in memory, all of them.
+    #[inline]
     pub(crate) fn is_run(&self) -> bool {
         self.axes.len() == 1 && self.axes[0].1 == 1
     }
+}
+
+/// The layout of a tensor over a [`Grid`].
+#[derive(Clone, Debug)]
+pub struct Layout {
+    sample_stride: isize,
+    /// From unit to unit of a sample.
+    pub(crate) units: Axes,
+    /// From entry to entry of a row; a single entry where units are no rows.
+    pub(crate) row: Axes,
+}
+
+impl Layout {
+    /// Of a tensor with one entry a unit.
+    pub(crate) fn of_units(grid: &Grid, shape: &[usize], strides: &[isize]) -> Self {
+        Self {
+            sample_stride: grid.sample_axis.map_or(0, |axis| strides[axis]),
+            units: Axes::new(&grid.unit_axes, shape, strides),
+            row: Axes::none(),
+        }
+    }
+
+    /// Of a tensor with a row of entries a unit.
+    pub(crate) fn of_rows(grid: &Grid, shape: &[usize], strides: &[isize]) -> Self {
+        Self {
+            row: Axes::new(&grid.row_axes, shape, strides),
+            ..Self::of_units(grid, shape, strides)
+        }
+    }
+
+    /// The offset of a unit's first entry, and how many of the `units` there are lie one stride
+    /// apart from it on.
+    #[inline]
+    pub(crate) fn locate(&self, sample: usize, unit: usize, units: usize) -> (isize, usize) {
+        let (offset, stretch) = self.units.locate(unit, units);
+        (sample as isize * self.sample_stride + offset, stretch)
+    }
+}
+
+/// How many entries the rows of a grid over `shape` have.
+pub(crate) fn row_len(grid: &Grid, shape: &[usize]) -> usize {
+    grid.row_axes.iter().map(|&axis| shape[axis]).product()
 }

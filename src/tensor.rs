@@ -6,7 +6,7 @@
 //! A `Target` owns a rectangle of the grid and can be split, never copied: whoever has one may
 //! write its units and nobody else can.
 
-use crate::layout::{Extents, Grid, Layout, Strides};
+use crate::layout::{Extents, Grid, Layout, Strides, row_len};
 use crate::simd::{Float, InOut};
 use core::marker::PhantomData;
 use core::ops::Range;
@@ -149,29 +149,32 @@ struct Plane<T> {
     base: *mut T,
     layout: Layout,
     grid_units: usize,
+    row_len: usize,
     samples: Range<usize>,
     units: Range<usize>,
     classes: Range<usize>,
-    class_stride: isize,
 }
 
 impl<T> Plane<T> {
-    fn new(
-        base: *mut T,
-        shape: &[usize],
-        strides: &[isize],
-        grid: &Grid,
-        class_axis: Option<usize>,
-    ) -> Self {
+    fn new(base: *mut T, layout: Layout, grid: &Grid, row_len: usize) -> Self {
         Self {
             base,
-            layout: Layout::new(grid, shape, strides),
+            layout,
             grid_units: grid.units,
+            row_len,
             samples: 0..grid.samples,
             units: 0..grid.units,
-            classes: 0..class_axis.map_or(1, |axis| shape[axis]),
-            class_stride: class_axis.map_or(0, |axis| strides[axis]),
+            classes: 0..row_len,
         }
+    }
+
+    fn of_units(base: *mut T, shape: &[usize], strides: &[isize], grid: &Grid) -> Self {
+        Self::new(base, Layout::of_units(grid, shape, strides), grid, 1)
+    }
+
+    fn of_rows(base: *mut T, shape: &[usize], strides: &[isize], grid: &Grid) -> Self {
+        let layout = Layout::of_rows(grid, shape, strides);
+        Self::new(base, layout, grid, row_len(grid, shape))
     }
 
     /// Where a unit's first owned class lies, and how many of the wanted units from it on are
@@ -182,7 +185,7 @@ impl<T> Plane<T> {
         assert!(self.units.start <= units.start && units.start < units.end);
         assert!(units.end <= self.units.end);
         let (offset, stretch) = self.layout.locate(sample, units.start, self.grid_units);
-        let neighbours = if self.layout.stride() == 1 {
+        let neighbours = if self.layout.units.stride() == 1 {
             stretch
         } else {
             1
@@ -199,17 +202,53 @@ impl<T> Plane<T> {
         assert!(self.classes.start <= classes.start && classes.start <= classes.end);
         assert!(classes.end <= self.classes.end);
         let (unit, _) = self.locate(sample, unit..unit + 1);
-        unit.wrapping_offset(classes.start as isize * self.class_stride)
+        let (offset, _) = self.layout.row.locate(classes.start, self.row_len);
+        unit.wrapping_offset(offset)
     }
 
     #[inline]
     fn classes_contiguous(&self) -> bool {
-        self.class_stride == 1 || self.classes.len() <= 1
+        self.layout.row.is_run() || self.classes.len() <= 1
+    }
+
+    /// The stride from class to class, which must be the same for all.
+    #[inline]
+    fn class_stride(&self) -> isize {
+        assert!(self.layout.row.is_single());
+        self.layout.row.stride()
     }
 
     /// Whether the units of every sample are neighbours in memory.
     fn is_run(&self) -> bool {
-        self.layout.is_run() || self.units.len() <= 1
+        self.layout.units.is_run() || self.units.len() <= 1
+    }
+
+    /// Calls `each` with the address of every one of some classes of a unit in turn.
+    #[inline]
+    fn for_each_class(
+        &self,
+        sample: usize,
+        unit: usize,
+        classes: Range<usize>,
+        mut each: impl FnMut(*mut T),
+    ) {
+        if classes.is_empty() {
+            return;
+        }
+        self.locate_classes(sample, unit, classes.clone());
+        let (row, _) = self.locate(sample, unit..unit + 1);
+        let stride = self.layout.row.stride();
+        let mut class = classes.start;
+        while class < classes.end {
+            let (offset, stretch) = self.layout.row.locate(class, self.row_len);
+            let count = stretch.min(classes.end - class);
+            let mut place = row.wrapping_offset(offset);
+            for _ in 0..count {
+                each(place);
+                place = place.wrapping_offset(stride);
+            }
+            class += count;
+        }
     }
 
     /// Calls `each` with the address of every unit of a stretch in turn.
@@ -219,7 +258,7 @@ impl<T> Plane<T> {
             return;
         }
         self.locate(sample, units.clone());
-        let stride = self.layout.stride();
+        let stride = self.layout.units.stride();
         let mut unit = units.start;
         while unit < units.end {
             let (offset, stretch) = self.layout.locate(sample, unit, self.grid_units);
@@ -247,12 +286,20 @@ unsafe impl<T: Sync> Send for Source<'_, T> {}
 unsafe impl<T: Sync> Sync for Source<'_, T> {}
 
 impl<'a, T: Copy> Source<'a, T> {
-    /// Lays `tensor`, which has pred's rank, out over `grid`; with a class axis each unit is a row.
-    pub(crate) fn new(tensor: &Tensor<'a, T>, grid: &Grid, class_axis: Option<usize>) -> Self {
-        let (shape, strides) = (&tensor.shape, &tensor.strides);
-        let plane = Plane::new(tensor.base.cast_mut(), shape, strides, grid, class_axis);
+    /// Lays `tensor`, which has pred's rank, out over `grid`, one entry a unit.
+    pub(crate) fn of_units(tensor: &Tensor<'a, T>, grid: &Grid) -> Self {
+        let base = tensor.base.cast_mut();
         Self {
-            plane,
+            plane: Plane::of_units(base, &tensor.shape, &tensor.strides, grid),
+            memory: PhantomData,
+        }
+    }
+
+    /// Lays `tensor`, which has pred's rank, out over `grid`, a row of entries a unit.
+    pub(crate) fn of_rows(tensor: &Tensor<'a, T>, grid: &Grid) -> Self {
+        let base = tensor.base.cast_mut();
+        Self {
+            plane: Plane::of_rows(base, &tensor.shape, &tensor.strides, grid),
             memory: PhantomData,
         }
     }
@@ -350,11 +397,13 @@ impl<'a, T: Copy> Source<'a, T> {
         classes: Range<usize>,
         buffer: &mut [T],
     ) {
-        let place = self.plane.locate_classes(sample, unit, classes);
-        for (class, value) in buffer.iter_mut().enumerate() {
-            // SAFETY: the plane owns the classes, which lie one class stride apart.
-            *value = unsafe { *place.wrapping_offset(class as isize * self.plane.class_stride) };
-        }
+        let mut values = buffer.iter_mut();
+        self.plane.for_each_class(sample, unit, classes, |place| {
+            if let Some(value) = values.next() {
+                // SAFETY: the plane owns the class.
+                *value = unsafe { *place };
+            }
+        });
     }
 }
 
@@ -377,7 +426,7 @@ impl<'a, T: Float> Columns<'a, T> {
         assert!(neighbours == units.len() && source.plane.classes.start == 0);
         Self {
             source: first,
-            source_stride: source.plane.class_stride,
+            source_stride: source.plane.class_stride(),
             target: core::ptr::null_mut(),
             target_stride: 0,
             rows: units.len(),
@@ -414,9 +463,9 @@ impl<'a, T: Float> Columns<'a, T> {
         assert!(neighbours == units.len() && target.plane.classes.start == 0);
         Self {
             source: first,
-            source_stride: target.plane.class_stride,
+            source_stride: target.plane.class_stride(),
             target: first,
-            target_stride: target.plane.class_stride,
+            target_stride: target.plane.class_stride(),
             rows: units.len(),
             classes: target.plane.classes.len(),
             writable: true,
@@ -462,19 +511,20 @@ unsafe impl<T: Send> Send for Target<'_, T> {}
 unsafe impl<T: Sync> Sync for Target<'_, T> {}
 
 impl<'a, T: Copy> Target<'a, T> {
-    /// Lays `tensor`, which has pred's rank, out over `grid`; with a class axis each unit is a row.
+    /// Lays `tensor`, which has pred's rank, out over `grid`, one entry a unit.
     ///
     /// Mutable ndarray views never let two indices share an element, so no two units do.
-    pub(crate) fn new(tensor: TensorMut<'a, T>, grid: &Grid, class_axis: Option<usize>) -> Self {
-        let plane = Plane::new(
-            tensor.base,
-            &tensor.shape,
-            &tensor.strides,
-            grid,
-            class_axis,
-        );
+    pub(crate) fn of_units(tensor: TensorMut<'a, T>, grid: &Grid) -> Self {
         Self {
-            plane,
+            plane: Plane::of_units(tensor.base, &tensor.shape, &tensor.strides, grid),
+            memory: PhantomData,
+        }
+    }
+
+    /// Lays `tensor`, which has pred's rank, out over `grid`, a row of entries a unit.
+    pub(crate) fn of_rows(tensor: TensorMut<'a, T>, grid: &Grid) -> Self {
+        Self {
+            plane: Plane::of_rows(tensor.base, &tensor.shape, &tensor.strides, grid),
             memory: PhantomData,
         }
     }
@@ -559,13 +609,20 @@ impl<'a, T: Copy> Target<'a, T> {
 
     /// Sets all units of a stretch, every class of them, to one value.
     pub(crate) fn fill(&mut self, sample: usize, units: Range<usize>, value: T) {
-        let (classes, class_stride) = (self.plane.classes.clone(), self.plane.class_stride);
-        self.plane.for_each(sample, units, |place| {
-            for class in classes.clone() {
+        if self.plane.row_len == 1 {
+            self.plane.for_each(sample, units, |place| {
+                // SAFETY: the plane owns the unit.
+                unsafe { *place = value }
+            });
+            return;
+        }
+        for unit in units {
+            let classes = self.plane.classes.clone();
+            self.plane.for_each_class(sample, unit, classes, |place| {
                 // SAFETY: the plane owns the unit and its classes.
-                unsafe { *place.wrapping_offset(class as isize * class_stride) = value }
-            }
-        });
+                unsafe { *place = value }
+            });
+        }
     }
 
     /// Copies values to the units from `unit` on.
@@ -614,12 +671,13 @@ impl<'a, T: Copy> Target<'a, T> {
 
     /// Copies values to the classes of a row from `class` on.
     pub(crate) fn write_row(&mut self, sample: usize, unit: usize, class: usize, values: &[T]) {
-        let place = self
-            .plane
-            .locate_classes(sample, unit, class..class + values.len());
-        for (class, &value) in values.iter().enumerate() {
-            // SAFETY: the plane owns the classes, which lie one class stride apart.
-            unsafe { *place.wrapping_offset(class as isize * self.plane.class_stride) = value }
-        }
+        let classes = class..class + values.len();
+        let mut values = values.iter();
+        self.plane.for_each_class(sample, unit, classes, |place| {
+            if let Some(&value) = values.next() {
+                // SAFETY: the plane owns the class.
+                unsafe { *place = value }
+            }
+        });
     }
 }

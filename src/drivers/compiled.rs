@@ -2,10 +2,10 @@ use super::{Outputs, Plan};
 use crate::element::Element;
 
 /// A checked call, ready to run.
-pub struct Work<'a, T, I> {
+pub struct Work<'a, T, I, const K: usize = 1> {
     pub(crate) plan: &'a Plan<'a, T>,
     pub(crate) inputs: I,
-    pub(crate) outputs: Outputs<'a, T>,
+    pub(crate) outputs: Outputs<'a, T, K>,
 }
 
 /// A loss whose kernels are compiled once, in this crate, for each element type.
@@ -13,32 +13,40 @@ pub struct Work<'a, T, I> {
 /// Generic code is compiled by whoever calls it, with the caller's settings: every user would wait
 /// for every kernel, and a debug build would run unoptimised ones. The functions here are not
 /// generic; [`Element::run`] leads from a type parameter to them.
-pub trait Compiled: Sized {
-    /// What the loss reads beside the predictions.
+pub trait Compiled<const K: usize = 1>: Sized {
+    /// What the loss reads beside its operands.
     type Inputs<'a, T: Element>;
 
     /// Runs the call for `f32`.
-    fn run_f32<'a>(self, work: Work<'a, f32, Self::Inputs<'a, f32>>);
+    fn run_f32<'a>(self, work: Work<'a, f32, Self::Inputs<'a, f32>, K>);
 
     /// Runs the call for `f64`.
-    fn run_f64<'a>(self, work: Work<'a, f64, Self::Inputs<'a, f64>>);
+    fn run_f64<'a>(self, work: Work<'a, f64, Self::Inputs<'a, f64>, K>);
 }
 
 /// Compiles a loss for each element type, given a generic function of the loss and its [`Work`].
 macro_rules! compiled {
     ($loss:ty, inputs: $inputs:ty, run: $run:path) => {
-        impl crate::drivers::Compiled for $loss {
+        compiled!($loss, operands: 1, inputs: $inputs, run: $run);
+    };
+    ($loss:ty, operands: $k:literal, inputs: $inputs:ty, run: $run:path) => {
+        impl crate::drivers::Compiled<$k> for $loss {
             type Inputs<'a, T: crate::Element> = $inputs;
 
-            fn run_f32<'a>(self, work: crate::drivers::Work<'a, f32, Self::Inputs<'a, f32>>) {
+            fn run_f32<'a>(
+                self,
+                work: crate::drivers::Work<'a, f32, <Self as crate::drivers::Compiled<$k>>::Inputs<'a, f32>, $k>,
+            ) {
                 $run(self, work);
             }
 
-            fn run_f64<'a>(self, work: crate::drivers::Work<'a, f64, Self::Inputs<'a, f64>>) {
+            fn run_f64<'a>(
+                self,
+                work: crate::drivers::Work<'a, f64, <Self as crate::drivers::Compiled<$k>>::Inputs<'a, f64>, $k>,
+            ) {
                 $run(self, work);
             }
         }
     };
 }
-
 pub(crate) use compiled;

@@ -37,7 +37,7 @@ pub(crate) fn run<T: Element, const K: usize>(
         mut outputs,
     } = work;
     let loss = outputs.each.is_some() || outputs.totals.is_some();
-    let grad = outputs.pred.grad().is_some();
+    let grad = outputs.wants_gradient();
     match (loss, grad) {
         (true, true) => {
             schedule::run(
@@ -239,7 +239,7 @@ where
                 Some(each) => Some(each.stretch_or(sample, units.clone(), buffers.each)),
                 None => None,
             };
-            let (io, copied) = self.outputs.pred.stretch(sample, units, &mut *buffers.pred);
+            let (io, copied) = self.outputs.operands[0].stretch(sample, units, &mut *buffers.pred);
             let stream = GRAD && !copied && self.plan.stream && io.can_stream();
             let mut stretch = Stretch::<'_, _, _, _, K, LOSS, GRAD> {
                 simd,
@@ -255,7 +255,7 @@ where
             sum_terms(simd, &mut stretch, len, &mut sums);
 
             let each_copied = each.is_some_and(|(_, copied)| copied);
-            if copied && let Some(grad) = self.outputs.pred.grad() {
+            if copied && let Some(grad) = self.outputs.pred().grad() {
                 grad.write(sample, at, &buffers.pred[..len]);
             }
             if each_copied && let Some(each) = &mut self.outputs.each {

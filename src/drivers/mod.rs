@@ -6,6 +6,7 @@
 
 mod compiled;
 pub(crate) mod elementwise;
+mod operand;
 mod outputs;
 mod plan;
 pub(crate) mod rows;
@@ -14,5 +15,6 @@ mod terms;
 
 pub(crate) use compiled::compiled;
 pub use compiled::{Compiled, Work};
-pub(crate) use outputs::{Outputs, PredGrad};
+pub(crate) use operand::Operand;
+pub(crate) use outputs::Outputs;
 pub(crate) use plan::{Factor, Plan};

@@ -12,7 +12,7 @@ const PARALLEL_WORK: usize = 1 << 15;
 const TASK_WORK: usize = 1 << 14;
 
 /// A driver's unit of work: some units of a sample.
-pub(crate) trait Leaf<T: Element>: Sync {
+pub(crate) trait Leaf<T: Element, const K: usize = 1>: Sync {
     /// How many units a leaf has; a function of the units' own extent.
     fn units(&self) -> usize;
 
@@ -25,7 +25,7 @@ pub(crate) trait Leaf<T: Element>: Sync {
     fn run(
         &self,
         plan: &Plan<'_, T>,
-        outputs: &mut Outputs<'_, T>,
+        outputs: &mut Outputs<'_, T, K>,
         samples: Range<usize>,
         units: Range<usize>,
         finish: bool,
@@ -36,7 +36,11 @@ pub(crate) trait Leaf<T: Element>: Sync {
 ///
 /// A sample's leaves and the tree that adds their sums depend on how many units a sample has and
 /// on nothing else, so neither threads nor the rest of the batch change its bits.
-pub(crate) fn run<T: Element>(plan: &Plan<'_, T>, outputs: Outputs<'_, T>, leaf: &impl Leaf<T>) {
+pub(crate) fn run<T: Element, const K: usize>(
+    plan: &Plan<'_, T>,
+    outputs: Outputs<'_, T, K>,
+    leaf: &impl Leaf<T, K>,
+) {
     let work = plan
         .grid
         .samples
@@ -57,8 +61,11 @@ struct Schedule<'s, 'a, T, L> {
     threads: bool,
 }
 
-impl<T: Element, L: Leaf<T>> Schedule<'_, '_, T, L> {
-    fn samples(&self, mut outputs: Outputs<'_, T>, samples: Range<usize>) {
+impl<T: Element, L> Schedule<'_, '_, T, L> {
+    fn samples<const K: usize>(&self, mut outputs: Outputs<'_, T, K>, samples: Range<usize>)
+    where
+        L: Leaf<T, K>,
+    {
         let units = self.plan.grid.units;
         let work = samples
             .len()
@@ -84,7 +91,15 @@ impl<T: Element, L: Leaf<T>> Schedule<'_, '_, T, L> {
 
     /// The sum of a sample's terms: a binary tree over leaves, the left half the largest power of
     /// two of them.
-    fn leaves(&self, mut outputs: Outputs<'_, T>, sample: usize, units: Range<usize>) -> f64 {
+    fn leaves<const K: usize>(
+        &self,
+        mut outputs: Outputs<'_, T, K>,
+        sample: usize,
+        units: Range<usize>,
+    ) -> f64
+    where
+        L: Leaf<T, K>,
+    {
         let leaves = units.len().div_ceil(self.leaf.units());
         if leaves <= 1 {
             let samples = sample..sample + 1;

@@ -26,7 +26,7 @@ macro_rules! integer_labels {
                 grid: &Grid,
             ) -> Result<RowLabel<'a, T>, Error> {
                 checks::shape("label", &label.shape, &shapes.losses())?;
-                let label = Source::new(&shapes.insert_class_axis(label), grid, None);
+                let label = Source::of_units(&shapes.insert_row_axes(label), grid);
                 let classes = shapes.classes();
                 for sample in 0..grid.samples {
                     for unit in 0..grid.units {
@@ -58,7 +58,7 @@ macro_rules! share_labels {
                 grid: &Grid,
             ) -> Result<RowLabel<'a, $float>, Error> {
                 checks::shape("label", &label.shape, &shapes.pred)?;
-                Ok(RowLabel::Shares(Source::new(label, grid, shapes.class_axis)))
+                Ok(RowLabel::Shares(Source::of_rows(label, grid)))
             }
         }
     )*};

@@ -1,5 +1,5 @@
 use crate::Error;
-use crate::checks::{Shapes, finite};
+use crate::checks::{Shapes, Unit, finite};
 use crate::drivers::Compiled;
 use crate::element::Element;
 use crate::layout::Grid;
@@ -29,13 +29,20 @@ impl Common {
     }
 }
 
-/// What a problem's loss reads beside the predictions.
-pub type Inputs<'a, P, T> = <<P as Problem<T>>::Loss as Compiled>::Inputs<'a, T>;
+/// What a problem's loss reads beside its operands.
+pub type Inputs<'a, P, T, const K: usize = 1> =
+    <<P as Problem<T, K>>::Loss as Compiled<K>>::Inputs<'a, T>;
 
-/// A loss with its labels: what a call needs to know to check and run it.
-pub trait Problem<T: Element> {
+/// A loss of `K` operands with its labels: what a call needs to know to check and run it.
+pub trait Problem<T: Element, const K: usize = 1> {
     /// The loss, whose kernels are compiled in this crate.
-    type Loss: Compiled;
+    type Loss: Compiled<K>;
+
+    /// What the operands are called, the first of them pred.
+    const OPERANDS: [&'static str; K];
+
+    /// What their gradients are called.
+    const GRADS: [&'static str; K];
 
     /// The loss.
     fn loss(&self) -> Self::Loss;
@@ -43,14 +50,20 @@ pub trait Problem<T: Element> {
     /// The options that every loss has.
     fn common(&self) -> Common;
 
-    /// The class axis, for a loss of rows.
-    fn class_axis(&self) -> Option<isize> {
-        None
+    /// What has a loss of its own.
+    fn unit(&self) -> Unit {
+        Unit::Element
     }
 
-    /// Checks the labels, and whatever else is read beside the predictions, against the shapes of
+    /// Checks the labels, and whatever else is read beside the operands, against the shapes of
     /// the call and lays them out.
-    fn check<'c>(&'c self, shapes: &Shapes, grid: &Grid) -> Result<Inputs<'c, Self, T>, Error>;
+    fn check<'c>(&'c self, shapes: &Shapes, grid: &Grid) -> Result<Inputs<'c, Self, T, K>, Error>;
+
+    /// Makes room for what the loss keeps while it runs, for the losses that do: after every other
+    /// check, and only in calls that compute something.
+    fn reserve(&self, _inputs: &mut Inputs<'_, Self, T, K>) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 /// The methods that every loss has, whatever its labels.
@@ -89,7 +102,7 @@ macro_rules! applied {
             D: ndarray::Dimension,
             E: ndarray::Dimension,
         {
-            crate::Call::new(<$problem>::new(self, label), pred)
+            crate::Call::new(<$problem>::new(self, label), [pred])
         }
 
         /// As [`on`](Self::on), the gradient taking the place of the predictions.
@@ -102,7 +115,7 @@ macro_rules! applied {
             D: ndarray::Dimension,
             E: ndarray::Dimension,
         {
-            crate::InPlaceCall::new(<$problem>::new(self, label), pred)
+            crate::InPlaceCall::new(<$problem>::new(self, label), [pred])
         }
 
         /// Each sample's loss, as a new array.

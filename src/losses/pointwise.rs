@@ -38,6 +38,9 @@ where
 {
     type Loss = L;
 
+    const OPERANDS: [&'static str; 1] = ["pred"];
+    const GRADS: [&'static str; 1] = ["grad"];
+
     fn loss(&self) -> L {
         self.loss
     }
@@ -48,6 +51,6 @@ where
 
     fn check<'c>(&'c self, shapes: &Shapes, grid: &Grid) -> Result<Inputs<'c, Self, T>, Error> {
         checks::shape("label", &self.label.shape, &shapes.pred)?;
-        Ok([Source::new(&self.label, grid, None)])
+        Ok([Source::of_units(&self.label, grid)])
     }
 }

@@ -102,6 +102,9 @@ impl<'a, T: Element> InPlaceCall<'a, SigmoidBce<'a, T>, T> {
 impl<T: Element> Problem<T> for SigmoidBce<'_, T> {
     type Loss = SigmoidBceLoss;
 
+    const OPERANDS: [&'static str; 1] = ["pred"];
+    const GRADS: [&'static str; 1] = ["grad"];
+
     fn loss(&self) -> SigmoidBceLoss {
         self.loss
     }
@@ -115,11 +118,11 @@ impl<T: Element> Problem<T> for SigmoidBce<'_, T> {
         let pos_weight = match &self.pos_weight {
             Some(pos_weight) => {
                 let spread = shapes.broadcast_to_pred("pos_weight", pos_weight)?;
-                Some(Source::new(&spread, grid, None))
+                Some(Source::of_units(&spread, grid))
             }
             None => None,
         };
-        Ok((Source::new(&self.label, grid, None), pos_weight))
+        Ok((Source::of_units(&self.label, grid), pos_weight))
     }
 }
 

@@ -1,7 +1,7 @@
 use super::common::{applied, common_options};
 use super::{ClassLabel, Common, Inputs, Problem};
 use crate::Error;
-use crate::checks::Shapes;
+use crate::checks::{Shapes, Unit};
 use crate::drivers::rows::{self, RowLabel, RowLoss};
 use crate::drivers::{Work, compiled};
 use crate::element::Element;
@@ -110,6 +110,9 @@ impl<'a, I> SoftmaxCe<'a, I> {
 impl<T: Element, I: ClassLabel<T>> Problem<T> for SoftmaxCe<'_, I> {
     type Loss = SoftmaxCeLoss;
 
+    const OPERANDS: [&'static str; 1] = ["pred"];
+    const GRADS: [&'static str; 1] = ["grad"];
+
     fn loss(&self) -> SoftmaxCeLoss {
         self.loss
     }
@@ -118,8 +121,10 @@ impl<T: Element, I: ClassLabel<T>> Problem<T> for SoftmaxCe<'_, I> {
         self.loss.common
     }
 
-    fn class_axis(&self) -> Option<isize> {
-        Some(self.loss.axis)
+    fn unit(&self) -> Unit {
+        Unit::Row {
+            axis: self.loss.axis,
+        }
     }
 
     fn check<'c>(&'c self, shapes: &Shapes, grid: &Grid) -> Result<Inputs<'c, Self, T>, Error> {

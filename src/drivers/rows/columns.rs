@@ -35,7 +35,7 @@ where
             scales[k] = RowScale::of(self.plan, sample, unit);
             labels[k] = self.rows.class(sample, unit);
             if let Some(class) = labels[k] {
-                logits[k] = outputs.pred.class(sample, unit, class).to_f64();
+                logits[k] = outputs.pred().class(sample, unit, class).to_f64();
             }
         }
 
@@ -91,7 +91,7 @@ where
         if !R::NORMALISE && !DENSE {
             return chunks;
         }
-        let mut columns = outputs.pred.columns(self.sample, self.units.clone());
+        let mut columns = outputs.pred().columns(self.sample, self.units.clone());
         let zero = Lanes::splat(simd, T::ZERO);
         let lowest = Lanes::splat(simd, T::from_f64(f64::NEG_INFINITY));
         let (mut max, mut argmax) = (lowest, zero);
@@ -165,7 +165,7 @@ where
         grad_scales: &[T; 16],
     ) {
         let simd = self.simd;
-        let Some(grad) = outputs.pred.grad() else {
+        let Some(grad) = outputs.pred().grad() else {
             return;
         };
         let mut columns = Columns::in_place(grad, self.sample, self.units.clone());

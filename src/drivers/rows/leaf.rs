@@ -209,7 +209,7 @@ where
     /// neighbours in memory where their classes are not.
     #[inline]
     fn neighbours(&self, outputs: &Outputs<'_, T>, sample: usize, units: Range<usize>) -> usize {
-        let pred = &outputs.pred;
+        let pred = &outputs.operands[0];
         let beside = match &self.label {
             _ if pred.classes_contiguous() => return 1,
             RowLabel::Class(_) => usize::MAX,
@@ -231,7 +231,7 @@ where
     ) -> T {
         let class = self.class(sample, unit);
         let logit = match class {
-            Some(class) => outputs.pred.class(sample, unit, class).to_f64(),
+            Some(class) => outputs.pred().class(sample, unit, class).to_f64(),
             None => 0.0,
         };
         let all = 0..self.classes;
@@ -257,7 +257,7 @@ where
             RowLabel::Class(_) => true,
             RowLabel::Shares(shares) => shares.classes_contiguous(),
         };
-        label && outputs.pred.classes_contiguous()
+        label && outputs.operands[0].classes_contiguous()
     }
 
     /// The label's class, where it is one.
@@ -298,7 +298,7 @@ where
             RowLabel::Class(_) => f64::from(u8::from(class == Some(row.argmax))),
             RowLabel::Shares(shares) => shares.class(sample, unit, row.argmax).to_f64(),
         };
-        let Some(grad) = outputs.pred.grad() else {
+        let Some(grad) = outputs.pred().grad() else {
             return;
         };
         if let Some(class) = class {
@@ -328,14 +328,14 @@ where
         let (logits, label) = Scratch::rooms(scratch);
         if R::NORMALISE {
             for part in parts(&classes, logits.len()) {
-                let (run, _) = outputs.pred.row(sample, unit, part, logits);
+                let (run, _) = outputs.pred().row(sample, unit, part, logits);
                 let max = row::max(simd, &run);
                 if max > chunk.max {
                     chunk.max = max;
                 }
             }
             for part in parts(&classes, logits.len()) {
-                let (run, _) = outputs.pred.row(sample, unit, part.clone(), logits);
+                let (run, _) = outputs.pred().row(sample, unit, part.clone(), logits);
                 if let Some(at) = row::position(simd, &run, chunk.max) {
                     chunk.argmax = part.start + at;
                     break;
@@ -349,7 +349,7 @@ where
                 RowLabel::Class(_) => &[],
                 RowLabel::Shares(shares) => shares.row(sample, unit, part.clone(), label),
             };
-            let (run, copied) = outputs.pred.row(sample, unit, part.clone(), logits);
+            let (run, copied) = outputs.pred().row(sample, unit, part.clone(), logits);
             let mut forward = Forward::<_, _, _, GRAD> {
                 simd,
                 loss: self.loss,
@@ -361,7 +361,7 @@ where
             forward.sum::<DENSE>(&mut sums);
             if copied
                 && R::NORMALISE
-                && let Some(grad) = outputs.pred.grad()
+                && let Some(grad) = outputs.pred().grad()
             {
                 grad.write_row(sample, unit, part.start, &logits[..part.len()]);
             }
@@ -383,7 +383,7 @@ where
         [factor, grad_scale]: [T; 2],
     ) {
         let (exponentials, label) = Scratch::rooms(scratch);
-        let Some(grad) = outputs.pred.grad() else {
+        let Some(grad) = outputs.pred().grad() else {
             return;
         };
         for part in parts(&classes, exponentials.len()) {

@@ -66,7 +66,7 @@ where
         let (rows, level) = (self.rows, self.plan.exec.level);
         let class = rows.class(at.0, at.1);
         let logit = match class {
-            Some(class) => outputs.pred.class(at.0, at.1, class).to_f64(),
+            Some(class) => outputs.pred().class(at.0, at.1, class).to_f64(),
             None => 0.0,
         };
 

@@ -38,7 +38,7 @@ pub(crate) fn run<T: Element>(loss: impl RowLoss<T>, work: Work<'_, T, (RowLabel
         inputs: (label, classes),
         mut outputs,
     } = work;
-    let grad = outputs.pred.grad().is_some();
+    let grad = outputs.wants_gradient();
     let dense = matches!(label, RowLabel::Shares(_));
     match (dense, grad) {
         (false, false) => {

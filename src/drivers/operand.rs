@@ -1,0 +1,171 @@
+use crate::element::Element;
+use crate::simd::InOut;
+use crate::tensor::{Along, Columns, Source, Target};
+use core::ops::Range;
+
+/// An input that a loss has a gradient of, and the place of that gradient if it is wanted.
+pub enum Operand<'a, T> {
+    /// No gradient.
+    Read(Source<'a, T>),
+    /// The gradient goes elsewhere.
+    Copy(Source<'a, T>, Target<'a, T>),
+    /// The gradient takes the input's place.
+    InPlace(Target<'a, T>),
+}
+
+impl<'a, T: Element> Operand<'a, T> {
+    /// The input, to read.
+    pub(crate) fn input(&self) -> Source<'_, T> {
+        match self {
+            Self::Read(pred) | Self::Copy(pred, _) => pred.clone(),
+            Self::InPlace(pred) => pred.as_source(),
+        }
+    }
+
+    /// The gradient's place, if one is wanted.
+    pub(crate) fn grad(&mut self) -> Option<&mut Target<'a, T>> {
+        match self {
+            Self::Read(_) => None,
+            Self::Copy(_, grad) | Self::InPlace(grad) => Some(grad),
+        }
+    }
+
+    /// Whether the units of every sample are neighbours in memory.
+    pub(crate) fn is_run(&self) -> bool {
+        match self {
+            Self::Read(pred) => pred.is_run(),
+            Self::Copy(pred, grad) => pred.is_run() && grad.is_run(),
+            Self::InPlace(pred) => pred.is_run(),
+        }
+    }
+
+    /// A stretch of units to read and write: where they lie if they are neighbours in memory, else
+    /// in `buffer`; the flag says that the gradient is still to be written from there.
+    #[inline]
+    pub(crate) fn stretch<'b>(
+        &'b mut self,
+        sample: usize,
+        units: Range<usize>,
+        buffer: &'b mut [T],
+    ) -> (InOut<'b, T>, bool) {
+        let direct = match self {
+            Self::Read(pred) => return (InOut::read(pred.stretch(sample, units, buffer)), false),
+            Self::Copy(pred, grad) => {
+                pred.contiguous(sample, units.clone()) == units.len()
+                    && grad.contiguous(sample, units.clone()) == units.len()
+            }
+            Self::InPlace(pred) => pred.contiguous(sample, units.clone()) == units.len(),
+        };
+        if !direct {
+            let buffer = &mut buffer[..units.len()];
+            self.input().copy(sample, units, buffer);
+            return (InOut::in_place(buffer), true);
+        }
+        let grad = |grad: &'b mut Target<'a, T>| match grad.stretch(sample, units.clone()) {
+            Some(stretch) => stretch,
+            None => unreachable!("the stretch is contiguous"),
+        };
+        match self {
+            Self::Read(_) => unreachable!("returned above"),
+            Self::Copy(pred, target) => (
+                InOut::copy(pred.stretch(sample, units.clone(), &mut []), grad(target)),
+                false,
+            ),
+            Self::InPlace(target) => (InOut::in_place(grad(target)), false),
+        }
+    }
+
+    /// Some classes of a row to read and write: where they lie if they are neighbours in memory,
+    /// else in `buffer`; the flag says that the gradient is still to be written from there.
+    #[inline]
+    pub(crate) fn row<'b>(
+        &'b mut self,
+        sample: usize,
+        unit: usize,
+        classes: Range<usize>,
+        buffer: &'b mut [T],
+    ) -> (InOut<'b, T>, bool) {
+        if !self.classes_contiguous() {
+            let buffer = &mut buffer[..classes.len()];
+            match self {
+                Self::Read(pred) | Self::Copy(pred, _) => {
+                    pred.copy_row(sample, unit, classes, buffer);
+                }
+                Self::InPlace(pred) => pred.as_source().copy_row(sample, unit, classes, buffer),
+            }
+            return (InOut::in_place(buffer), true);
+        }
+        match self {
+            Self::Read(pred) => (InOut::read(pred.row(sample, unit, classes, &mut [])), false),
+            Self::Copy(pred, grad) => {
+                let pred = pred.row(sample, unit, classes.clone(), &mut []);
+                (InOut::copy(pred, grad.row(sample, unit, classes)), false)
+            }
+            Self::InPlace(pred) => (InOut::in_place(pred.row(sample, unit, classes)), false),
+        }
+    }
+
+    /// Whether the classes of a row are neighbours in memory, of input and gradient.
+    #[inline]
+    pub(crate) fn classes_contiguous(&self) -> bool {
+        match self {
+            Self::Read(pred) => pred.classes_contiguous(),
+            Self::Copy(pred, grad) => pred.classes_contiguous() && grad.classes_contiguous(),
+            Self::InPlace(pred) => pred.classes_contiguous(),
+        }
+    }
+
+    /// How many of the rows `units` are neighbours in memory, of input and gradient.
+    pub(crate) fn contiguous(&self, sample: usize, units: Range<usize>) -> usize {
+        match self {
+            Self::Read(pred) => pred.contiguous(sample, units),
+            Self::Copy(pred, grad) => {
+                let neighbours = pred.contiguous(sample, units.clone());
+                neighbours.min(grad.contiguous(sample, units))
+            }
+            Self::InPlace(pred) => pred.contiguous(sample, units),
+        }
+    }
+
+    /// Rows that are neighbours in memory, class by class.
+    pub(crate) fn columns(&mut self, sample: usize, units: Range<usize>) -> Columns<'_, T> {
+        match self {
+            Self::Read(pred) => Columns::read(pred, sample, units),
+            Self::Copy(pred, grad) => Columns::copy(pred, grad, sample, units),
+            Self::InPlace(pred) => Columns::in_place(pred, sample, units),
+        }
+    }
+
+    /// One entry of a row.
+    #[inline]
+    pub(crate) fn class(&self, sample: usize, unit: usize, class: usize) -> T {
+        match self {
+            Self::Read(pred) | Self::Copy(pred, _) => pred.class(sample, unit, class),
+            Self::InPlace(pred) => pred.class(sample, unit, class),
+        }
+    }
+
+    /// Splits into the parts before and after a sample, a unit or a class.
+    pub(crate) fn split(self, along: Along, at: usize) -> (Self, Self) {
+        match self {
+            Self::Read(pred) => (Self::Read(pred.clone()), Self::Read(pred)),
+            Self::Copy(pred, grad) => {
+                let (head, tail) = grad.split(along, at);
+                (Self::Copy(pred.clone(), head), Self::Copy(pred, tail))
+            }
+            Self::InPlace(pred) => {
+                let (head, tail) = pred.split(along, at);
+                (Self::InPlace(head), Self::InPlace(tail))
+            }
+        }
+    }
+
+    /// A shorter loan of the same part.
+    pub(crate) fn reborrow(&mut self) -> Operand<'_, T> {
+        match self {
+            Self::Read(pred) => Operand::Read(pred.clone()),
+            Self::Copy(pred, grad) => Operand::Copy(pred.clone(), grad.reborrow()),
+            Self::InPlace(pred) => Operand::InPlace(pred.reborrow()),
+        }
+    }
+}
