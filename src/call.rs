@@ -442,7 +442,8 @@ fn run<P: Problem<T, K>, T: Element, const K: usize>(
     if loss.is_none() && operands.iter().all(reads) {
         return Ok(());
     }
-    problem.reserve(&mut inputs)?;
+    let in_place = matches!(operands[0], Given::InPlace(_));
+    problem.reserve(&mut inputs, in_place)?;
 
     let grid = &plan.grid;
     let (mut each, mut totals) = (None, None);

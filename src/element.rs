@@ -1,11 +1,12 @@
 use crate::drivers::{Compiled, Work};
 use crate::losses::ClassLabel;
 use crate::math::Functions;
+use crate::workspace::Plain;
 
 /// What tensors hold: `f32` or `f64`. Kernels compute in the same type and sum in `f64`.
 ///
 /// The trait is sealed: its methods are the crate's own.
-pub trait Element: Functions + ClassLabel<Self> {
+pub trait Element: Functions + ClassLabel<Self> + Plain {
     /// Runs a checked call with the kernels that are compiled for this type.
     fn run<'a, const K: usize, C: Compiled<K>>(
         loss: C,

@@ -73,6 +73,15 @@ pub enum Error {
         classes: usize,
     },
 
+    /// A label is neither 1 nor −1.
+    #[error("label at {index:?} is {found}, expected 1 or -1")]
+    Sign {
+        /// The position of the label.
+        index: Vec<usize>,
+        /// The label.
+        found: String,
+    },
+
     /// An option has a value that the loss is not defined for.
     #[error("{option} is {found}, expected {expected}")]
     Value {

@@ -62,7 +62,9 @@ mod element;
 mod error;
 mod exec;
 mod layout;
+
 mod losses;
+mod parallel;
 mod reduction;
 #[allow(
     unsafe_code,
@@ -83,7 +85,10 @@ pub use call::{Call, InPlaceCall};
 pub use element::Element;
 pub use error::Error;
 pub use exec::{Exec, Threading};
-pub use losses::{ClassLabel, L2Loss, SigmoidBceLoss, SoftmaxCeLoss};
+pub use losses::{
+    ClassLabel, CosineEmbeddingLoss, L2Loss, SdmlLoss, SigmoidBceLoss, SignLabel, SoftmaxCeLoss,
+    TripletLoss,
+};
 pub use reduction::Reduction;
 pub use simd::Level;
 pub use workspace::Workspace;

@@ -39,6 +39,39 @@ impl<'a, T> Tensor<'a, T> {
         }
     }
 
+    /// One value a unit.
+    pub(crate) fn of_slice(values: &'a [T]) -> Self {
+        Self {
+            base: values.as_ptr(),
+            shape: Extents::from_slice(&[values.len()]),
+            strides: Strides::from_slice(&[1]),
+            memory: PhantomData,
+        }
+    }
+
+    /// A matrix of rows of `columns` entries.
+    pub(crate) fn matrix(values: &'a [T], rows: usize, columns: usize) -> Self {
+        assert_eq!(values.len(), rows * columns);
+        Self {
+            base: values.as_ptr(),
+            shape: Extents::from_slice(&[rows, columns]),
+            strides: Strides::from_slice(&[columns as isize, 1]),
+            memory: PhantomData,
+        }
+    }
+
+    /// A matrix whose rows are windows of `values` of `columns` entries, the first of them from
+    /// `first` on, each other one an entry earlier than the row before.
+    pub(crate) fn staircase(values: &'a [T], first: usize, rows: usize, columns: usize) -> Self {
+        assert!(rows <= first + 1 && first + columns <= values.len());
+        Self {
+            base: values[first..].as_ptr(),
+            shape: Extents::from_slice(&[rows, columns]),
+            strides: Strides::from_slice(&[-1, 1]),
+            memory: PhantomData,
+        }
+    }
+
     /// The same memory under other strides.
     ///
     /// # Safety
@@ -103,6 +136,27 @@ impl<'a, T> TensorMut<'a, T> {
             shape: Extents::from_slice(array.shape()),
             strides: Strides::from_slice(array.strides()),
             base: array.as_mut_ptr(),
+            memory: PhantomData,
+        }
+    }
+
+    /// One value a unit.
+    pub(crate) fn of_slice(values: &'a mut [T]) -> Self {
+        Self {
+            shape: Extents::from_slice(&[values.len()]),
+            strides: Strides::from_slice(&[1]),
+            base: values.as_mut_ptr(),
+            memory: PhantomData,
+        }
+    }
+
+    /// A matrix of rows of `columns` entries.
+    pub(crate) fn matrix(values: &'a mut [T], rows: usize, columns: usize) -> Self {
+        assert_eq!(values.len(), rows * columns);
+        Self {
+            shape: Extents::from_slice(&[rows, columns]),
+            strides: Strides::from_slice(&[columns as isize, 1]),
+            base: values.as_mut_ptr(),
             memory: PhantomData,
         }
     }
@@ -273,6 +327,46 @@ impl<T> Plane<T> {
     }
 }
 
+impl<T: Copy> Plane<T> {
+    /// Some classes of a row: where they lie if they are neighbours in memory, else copied into
+    /// `buffer`.
+    ///
+    /// # Safety
+    /// Nobody writes what the plane owns for as long as it is borrowed.
+    #[inline]
+    unsafe fn read_row<'b>(
+        &'b self,
+        sample: usize,
+        unit: usize,
+        classes: Range<usize>,
+        buffer: &'b mut [T],
+    ) -> &'b [T] {
+        if !self.classes_contiguous() {
+            let buffer = &mut buffer[..classes.len()];
+            // SAFETY: as the caller promises.
+            unsafe { self.copy_row(sample, unit, classes, buffer) };
+            return buffer;
+        }
+        let place = self.locate_classes(sample, unit, classes.clone());
+        // SAFETY: the plane owns the classes, they are neighbours, and nobody writes them.
+        unsafe { core::slice::from_raw_parts(place, classes.len()) }
+    }
+
+    /// Copies some classes of a row.
+    ///
+    /// # Safety
+    /// Nobody writes what the plane owns for as long as it is borrowed.
+    unsafe fn copy_row(&self, sample: usize, unit: usize, classes: Range<usize>, buffer: &mut [T]) {
+        let mut values = buffer.iter_mut();
+        self.for_each_class(sample, unit, classes, |place| {
+            if let Some(value) = values.next() {
+                // SAFETY: the plane owns the class, and nobody writes it.
+                *value = unsafe { *place };
+            }
+        });
+    }
+}
+
 /// A rectangle of a grid to read.
 #[derive(Clone)]
 pub struct Source<'a, T> {
@@ -379,14 +473,8 @@ impl<'a, T: Copy> Source<'a, T> {
         classes: Range<usize>,
         buffer: &'b mut [T],
     ) -> &'b [T] {
-        if !self.plane.classes_contiguous() {
-            let buffer = &mut buffer[..classes.len()];
-            self.copy_row(sample, unit, classes, buffer);
-            return buffer;
-        }
-        let place = self.plane.locate_classes(sample, unit, classes.clone());
-        // SAFETY: the plane owns the classes, and they are neighbours.
-        unsafe { core::slice::from_raw_parts(place, classes.len()) }
+        // SAFETY: nobody writes what a source reads.
+        unsafe { self.plane.read_row(sample, unit, classes, buffer) }
     }
 
     /// Copies some classes of a row.
@@ -397,13 +485,8 @@ impl<'a, T: Copy> Source<'a, T> {
         classes: Range<usize>,
         buffer: &mut [T],
     ) {
-        let mut values = buffer.iter_mut();
-        self.plane.for_each_class(sample, unit, classes, |place| {
-            if let Some(value) = values.next() {
-                // SAFETY: the plane owns the class.
-                *value = unsafe { *place };
-            }
-        });
+        // SAFETY: nobody writes what a source reads.
+        unsafe { self.plane.copy_row(sample, unit, classes, buffer) }
     }
 }
 
@@ -555,6 +638,12 @@ impl<'a, T: Copy> Target<'a, T> {
         }
     }
 
+    /// A shorter loan of some of its units.
+    pub(crate) fn part(&mut self, units: Range<usize>) -> Target<'_, T> {
+        let (_, from_start) = self.reborrow().split(Along::Units, units.start);
+        from_start.split(Along::Units, units.end).0
+    }
+
     /// The rectangle, to read.
     pub(crate) fn as_source(&self) -> Source<'_, T> {
         Source {
@@ -618,6 +707,10 @@ impl<'a, T: Copy> Target<'a, T> {
         }
         for unit in units {
             let classes = self.plane.classes.clone();
+            if self.classes_contiguous() {
+                self.row(sample, unit, classes).fill(value);
+                continue;
+            }
             self.plane.for_each_class(sample, unit, classes, |place| {
                 // SAFETY: the plane owns the unit and its classes.
                 unsafe { *place = value }
@@ -661,6 +754,20 @@ impl<'a, T: Copy> Target<'a, T> {
         unsafe { core::slice::from_raw_parts_mut(place, classes.len()) }
     }
 
+    /// Some classes of a row, to read: where they lie if they are neighbours in memory, else copied
+    /// into `buffer`.
+    #[inline]
+    pub(crate) fn read_row<'b>(
+        &'b self,
+        sample: usize,
+        unit: usize,
+        classes: Range<usize>,
+        buffer: &'b mut [T],
+    ) -> &'b [T] {
+        // SAFETY: the target is the only way to its elements, and it is borrowed shared.
+        unsafe { self.plane.read_row(sample, unit, classes, buffer) }
+    }
+
     /// The value of one class of a row.
     #[inline]
     pub(crate) fn class(&self, sample: usize, unit: usize, class: usize) -> T {
@@ -672,6 +779,10 @@ impl<'a, T: Copy> Target<'a, T> {
     /// Copies values to the classes of a row from `class` on.
     pub(crate) fn write_row(&mut self, sample: usize, unit: usize, class: usize, values: &[T]) {
         let classes = class..class + values.len();
+        if self.classes_contiguous() {
+            self.row(sample, unit, classes).copy_from_slice(values);
+            return;
+        }
         let mut values = values.iter();
         self.plane.for_each_class(sample, unit, classes, |place| {
             if let Some(&value) = values.next() {

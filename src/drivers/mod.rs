@@ -4,17 +4,23 @@
 //! leaves by logical shape alone; a driver runs a leaf, feeding the loss's formula one vector after
 //! the other. After the checks nothing can fail.
 
+pub(crate) mod all_pairs;
 mod compiled;
 pub(crate) mod elementwise;
+mod integers;
 mod operand;
 mod outputs;
+pub(crate) mod pairs;
 mod plan;
 pub(crate) mod rows;
 mod schedule;
 mod terms;
+mod unit_scale;
 
 pub(crate) use compiled::compiled;
 pub use compiled::{Compiled, Work};
+pub(crate) use integers::Integers;
 pub(crate) use operand::Operand;
 pub(crate) use outputs::Outputs;
 pub(crate) use plan::{Factor, Plan};
+pub(crate) use unit_scale::UnitScale;

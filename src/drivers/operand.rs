@@ -75,6 +75,22 @@ impl<'a, T: Element> Operand<'a, T> {
         }
     }
 
+    /// Some classes of a row, to read: where they lie if they are neighbours in memory, else copied
+    /// into `buffer`.
+    #[inline]
+    pub(crate) fn read_row<'b>(
+        &'b self,
+        sample: usize,
+        unit: usize,
+        classes: Range<usize>,
+        buffer: &'b mut [T],
+    ) -> &'b [T] {
+        match self {
+            Self::Read(input) | Self::Copy(input, _) => input.row(sample, unit, classes, buffer),
+            Self::InPlace(input) => input.read_row(sample, unit, classes, buffer),
+        }
+    }
+
     /// Some classes of a row to read and write: where they lie if they are neighbours in memory,
     /// else in `buffer`; the flag says that the gradient is still to be written from there.
     #[inline]

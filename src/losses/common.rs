@@ -61,7 +61,7 @@ pub trait Problem<T: Element, const K: usize = 1> {
 
     /// Makes room for what the loss keeps while it runs, for the losses that do: after every other
     /// check, and only in calls that compute something.
-    fn reserve(&self, _inputs: &mut Inputs<'_, Self, T, K>) -> Result<(), Error> {
+    fn reserve(&self, _inputs: &mut Inputs<'_, Self, T, K>, _in_place: bool) -> Result<(), Error> {
         Ok(())
     }
 }
@@ -159,4 +159,69 @@ macro_rules! applied {
     };
 }
 
-pub(crate) use {applied, common_options};
+/// The methods that apply a loss to several inputs of one shape, which each have a gradient, and
+/// perhaps to labels.
+macro_rules! compared {
+    (
+        $count:literal: $($input:ident),+;
+        $(labels: $label:ident: $Label:ident: $bound:path;)? problem: $problem:ty
+    ) => {
+        /// Applies the loss to its inputs; the call can be set up further.
+        pub fn on<'a, T: crate::Element, D: ndarray::Dimension $(, $Label: $bound, E)?>(
+            self,
+            $($input: &'a ndarray::ArrayRef<T, D>,)+
+            $($label: &'a ndarray::ArrayRef<$Label, E>,)?
+        ) -> crate::Call<'a, $problem, T, D, $count>
+        $(where E: ndarray::Dimension, $Label: Copy)?
+        {
+            crate::Call::new(<$problem>::new(self $(, $label)?), [$($input),+])
+        }
+
+        /// As [`on`](Self::on), each gradient taking the place of its input.
+        pub fn in_place<'a, T: crate::Element, D: ndarray::Dimension $(, $Label: $bound, E)?>(
+            self,
+            $($input: &'a mut ndarray::ArrayRef<T, D>,)+
+            $($label: &'a ndarray::ArrayRef<$Label, E>,)?
+        ) -> crate::InPlaceCall<'a, $problem, T, $count>
+        $(where E: ndarray::Dimension, $Label: Copy)?
+        {
+            crate::InPlaceCall::new(<$problem>::new(self $(, $label)?), [$($input),+])
+        }
+
+        /// Each sample's loss, as a new array.
+        pub fn loss<T: crate::Element, D: ndarray::Dimension $(, $Label: $bound, E)?>(
+            self,
+            $($input: &ndarray::ArrayRef<T, D>,)+
+            $($label: &ndarray::ArrayRef<$Label, E>,)?
+        ) -> Result<ndarray::Array1<T>, crate::Error>
+        $(where E: ndarray::Dimension, $Label: Copy)?
+        {
+            self.on($($input,)+ $($label)?).sample_loss()
+        }
+
+        /// The gradients of the sum of the samples' losses, one for each input, as new arrays.
+        pub fn grads<T: crate::Element, D: ndarray::Dimension $(, $Label: $bound, E)?>(
+            self,
+            $($input: &ndarray::ArrayRef<T, D>,)+
+            $($label: &ndarray::ArrayRef<$Label, E>,)?
+        ) -> Result<[ndarray::Array<T, D>; $count], crate::Error>
+        $(where E: ndarray::Dimension, $Label: Copy)?
+        {
+            self.on($($input,)+ $($label)?).grads()
+        }
+
+        /// Each sample's loss and the gradients of their sum, one for each input, as new arrays.
+        #[allow(clippy::type_complexity, reason = "losses and gradients, spelled out")]
+        pub fn loss_and_grads<T: crate::Element, D: ndarray::Dimension $(, $Label: $bound, E)?>(
+            self,
+            $($input: &ndarray::ArrayRef<T, D>,)+
+            $($label: &ndarray::ArrayRef<$Label, E>,)?
+        ) -> Result<(ndarray::Array1<T>, [ndarray::Array<T, D>; $count]), crate::Error>
+        $(where E: ndarray::Dimension, $Label: Copy)?
+        {
+            self.on($($input,)+ $($label)?).sample_loss_and_grads()
+        }
+    };
+}
+
+pub(crate) use {applied, common_options, compared};

@@ -143,7 +143,7 @@ fn run<T: Element>(loss: SoftmaxCeLoss, work: Work<'_, T, (RowLabel<'_, T>, usiz
 }
 
 #[derive(Clone, Copy)]
-struct CrossEntropy<const NORMALISE: bool>;
+pub(super) struct CrossEntropy<const NORMALISE: bool>;
 
 impl<T: Element, const NORMALISE: bool> RowLoss<T> for CrossEntropy<NORMALISE> {
     const NORMALISE: bool = NORMALISE;

@@ -82,6 +82,15 @@ pub trait Float: Copy + PartialOrd + Debug + Default + Send + Sync + 'static {
         lanes: Self::Many<S, Self::Vector<S>>,
     );
 
+    /// Adds the products of 64 bytes of lanes to sums held in f64, as [`widen_add`](Self::widen_add)
+    /// adds lanes: of f32 exactly, of f64 fused.
+    fn widen_mul_add<S: Isa>(
+        simd: S,
+        sums: &mut [<f64 as Float>::Many<S, <f64 as Float>::Vector<S>>; 2],
+        a: Self::Many<S, Self::Vector<S>>,
+        b: Self::Many<S, Self::Vector<S>>,
+    );
+
     /// # Safety
     /// `from` is valid for reading a register.
     unsafe fn load<S: Isa>(simd: S, from: *const Self) -> Self::Vector<S>;
@@ -348,6 +357,22 @@ float!(
             }
         }
     }
+
+    #[inline(always)]
+    fn widen_mul_add<S: Isa>(
+        simd: S,
+        sums: &mut [S::Registers64<S::f64s>; 2],
+        a: S::Registers32<S::f32s>,
+        b: S::Registers32<S::f32s>,
+    ) {
+        let (a, b) = (simd.widen(a), simd.widen(b));
+        for half in 0..2 {
+            for k in 0..<S::Registers64<S::f64s>>::COUNT {
+                let (a, b) = (a[half].get(k), b[half].get(k));
+                sums[half].set(k, simd.mul_add_f64s(a, b, sums[half].get(k)));
+            }
+        }
+    }
 );
 
 float!(
@@ -371,6 +396,18 @@ float!(
         for k in 0..<S::Registers64<S::f64s>>::COUNT {
             let sum = simd.add_f64s(sums[0].get(k), lanes.get(k));
             sums[0].set(k, sum);
+        }
+    }
+
+    #[inline(always)]
+    fn widen_mul_add<S: Isa>(
+        simd: S,
+        sums: &mut [S::Registers64<S::f64s>; 2],
+        a: S::Registers64<S::f64s>,
+        b: S::Registers64<S::f64s>,
+    ) {
+        for k in 0..<S::Registers64<S::f64s>>::COUNT {
+            sums[0].set(k, simd.mul_add_f64s(a.get(k), b.get(k), sums[0].get(k)));
         }
     }
 );

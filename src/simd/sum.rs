@@ -31,6 +31,16 @@ impl<S: Isa> Sum<S> {
         run!(add::<T, S>, self.simd, (self, &terms));
     }
 
+    /// Adds the product of every two lanes to their own sum, with no rounding before the addition.
+    #[inline(always)]
+    pub(crate) fn add_product<T: Float>(&mut self, a: Lanes<T, S>, b: Lanes<T, S>) {
+        #[inline(always)]
+        fn add<T: Float, S: Isa>(simd: S, (sum, a, b): (&mut Sum<S>, &Lanes<T, S>, &Lanes<T, S>)) {
+            T::widen_mul_add(simd, &mut sum.lanes, a.registers, b.registers);
+        }
+        run!(add::<T, S>, self.simd, (self, &a, &b));
+    }
+
     /// Adds two sums lane by lane.
     #[inline(always)]
     pub(crate) fn plus(mut self, other: Self) -> Self {

@@ -1,7 +1,8 @@
-use super::leaf::{RowScale, Rows, emit};
+use super::leaf::Rows;
 use super::row::{Chunk, Row};
 use super::{RowLabel, RowLoss};
 use crate::drivers::terms::{GROUP, block, tree};
+use crate::drivers::unit_scale::UnitScale;
 use crate::drivers::{Outputs, Plan};
 use crate::element::Element;
 use crate::math::lanes::{exp_nonpos, log1p};
@@ -28,11 +29,11 @@ where
     #[inline(always)]
     pub(super) fn run(&self, outputs: &mut Outputs<'_, T>, sum: &mut f64) {
         let (sample, rows) = (self.sample, self.units.len());
-        let mut scales: [Option<RowScale<T>>; 16] = [const { None }; 16];
+        let mut scales: [Option<UnitScale<T>>; 16] = [const { None }; 16];
         let mut labels = [None; 16];
         let mut logits = [0.0; 16];
         for (k, unit) in self.units.clone().enumerate() {
-            scales[k] = RowScale::of(self.plan, sample, unit);
+            scales[k] = UnitScale::of(self.plan, sample, unit);
             labels[k] = self.rows.class(sample, unit);
             if let Some(class) = labels[k] {
                 logits[k] = outputs.pred().class(sample, unit, class).to_f64();
@@ -79,7 +80,7 @@ where
                 self.rows
                     .patch(outputs, row, sample, unit, labels[k], scale.grad);
             }
-            *sum += emit(outputs, scale, sample, unit, row.loss(ln_sums[k]));
+            *sum += scale.emit(outputs, sample, unit, row.loss(ln_sums[k]));
         }
     }
 

@@ -3,6 +3,7 @@ use super::long::LongRow;
 use super::row::{self, Backward, Chunk, Forward, Row};
 use super::{RowLabel, RowLoss};
 use crate::drivers::schedule::Leaf;
+use crate::drivers::unit_scale::UnitScale;
 use crate::drivers::{Outputs, Plan};
 use crate::element::Element;
 use crate::simd::{InOut, Isa, Kernel, Lanes, Sum, dispatch};
@@ -77,59 +78,6 @@ where
     }
 }
 
-/// The factors of one row.
-pub(super) struct RowScale<T> {
-    /// The weight of the row's term in a sum.
-    weight: f64,
-    /// What its loss is multiplied by.
-    loss: T,
-    /// What its derivative is multiplied by.
-    pub(super) grad: f64,
-}
-
-impl<T: Element> RowScale<T> {
-    /// The factors of a row, or `None` where a weight of 0 masks it.
-    #[inline]
-    pub(super) fn of(plan: &Plan<'_, T>, sample: usize, unit: usize) -> Option<Self> {
-        if plan.is_uniform() {
-            let scale = plan.scale(sample);
-            let grad = scale.grad.to_f64();
-            return Some(Self {
-                weight: 1.0,
-                loss: scale.loss,
-                grad,
-            });
-        }
-        let weight = plan.sample_weight.get(sample, unit);
-        if weight == 0.0 {
-            return None;
-        }
-        let scaled = plan.weight * weight;
-        let grad = scaled * plan.upstream.get(sample, unit) / plan.divisor;
-        let (loss, grad) = (T::from_f64(scaled), T::from_f64(grad).to_f64());
-        Some(Self { weight, loss, grad })
-    }
-}
-
-/// Writes a row's loss where each is wanted, and returns its term of the sum.
-#[inline]
-pub(super) fn emit<T: Element>(
-    outputs: &mut Outputs<'_, T>,
-    scale: &RowScale<T>,
-    sample: usize,
-    unit: usize,
-    loss: T,
-) -> f64 {
-    if let Some(each) = &mut outputs.each {
-        each.set(
-            sample,
-            unit,
-            T::from_f64(scale.loss.to_f64() * loss.to_f64()),
-        );
-    }
-    scale.weight * loss.to_f64()
-}
-
 /// The work of one leaf of short rows, or of a run of samples that have one leaf each.
 struct Run<'r, 'i, 'a, 'o, T, R, const DENSE: bool, const GRAD: bool> {
     rows: &'r Rows<'i, T, R, DENSE, GRAD>,
@@ -181,12 +129,12 @@ where
                         unit = units.end;
                         continue;
                     }
-                    match RowScale::of(plan, sample, unit) {
+                    match UnitScale::of(plan, sample, unit) {
                         None => outputs.mask(sample, unit..unit + 1),
                         Some(scale) => {
                             let loss =
                                 rows.row(simd, outputs, sample, unit, scale.grad, &mut scratch);
-                            sum += emit(outputs, &scale, sample, unit, loss);
+                            sum += scale.emit(outputs, sample, unit, loss);
                         }
                     }
                     unit += 1;

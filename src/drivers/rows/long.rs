@@ -1,7 +1,8 @@
 use super::RowLoss;
-use super::leaf::{LONGEST_CHUNK, RowScale, Rows, Scratch, emit};
+use super::leaf::{LONGEST_CHUNK, Rows, Scratch};
 use super::row::{Chunk, Row};
 use crate::Threading;
+use crate::drivers::unit_scale::UnitScale;
 use crate::drivers::{Outputs, Plan};
 use crate::element::Element;
 use crate::math;
@@ -45,13 +46,13 @@ where
             for unit in units.clone() {
                 let scale = match self.plan.is_masked(sample) {
                     true => None,
-                    false => RowScale::of(self.plan, sample, unit),
+                    false => UnitScale::of(self.plan, sample, unit),
                 };
                 match scale {
                     None => outputs.mask(sample, unit..unit + 1),
                     Some(scale) => {
                         let loss = self.row(outputs, (sample, unit), scale.grad);
-                        sum += emit(outputs, &scale, sample, unit, loss);
+                        sum += scale.emit(outputs, sample, unit, loss);
                     }
                 }
             }

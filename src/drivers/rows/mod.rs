@@ -8,17 +8,24 @@
 //! chunks with a maximum each ([`long`]).
 
 mod columns;
-mod label;
 mod leaf;
 mod long;
 mod row;
 
-use super::Work;
 use super::schedule;
+use super::{Integers, Work};
 use crate::element::Element;
 use crate::simd::{Isa, Lanes};
-pub use label::RowLabel;
+use crate::tensor::Source;
 use leaf::Rows;
+
+/// What a row is compared with.
+pub enum RowLabel<'a, T> {
+    /// One class, which has the whole share.
+    Class(Integers<'a>),
+    /// A share for every class.
+    Shares(Source<'a, T>),
+}
 
 /// A loss of a row: the sum over its classes of a term of the label's share and of the surprise,
 /// which is minus the logarithm of the class's probability.

@@ -1,0 +1,133 @@
+use super::SLAB;
+use super::tree::{self, Products, TREE};
+use crate::Exec;
+use crate::element::Element;
+use crate::parallel::{self, for_each_part};
+use crate::simd::{Isa, Kernel, Lanes, Sum, dispatch};
+use crate::tensor::Source;
+use core::ops::Range;
+
+/// Rows that share what is read of the others.
+const OWN: usize = 32;
+
+/// Writes minus the squared distance between each of `rows` of `own` and every one of `others` rows
+/// of `other`: a row of the matrix for each of `rows`. Rows have `len` entries.
+pub(crate) fn distances<T: Element>(
+    exec: Exec,
+    own: &Source<'_, T>,
+    rows: Range<usize>,
+    other: &Source<'_, T>,
+    others: usize,
+    len: usize,
+    matrix: &mut [T],
+) {
+    let matrix = parallel::Rows {
+        values: matrix,
+        columns: others,
+    };
+    let cost = others.saturating_mul(len.max(1));
+    for_each_part(exec, rows, matrix, OWN, cost, &|rows, matrix| {
+        let kernel = Distances {
+            own,
+            rows,
+            other,
+            others,
+            len,
+            matrix: matrix.values,
+        };
+        dispatch(exec.level, kernel);
+    });
+}
+
+struct Distances<'d, 'a, T> {
+    own: &'d Source<'a, T>,
+    rows: Range<usize>,
+    other: &'d Source<'a, T>,
+    others: usize,
+    len: usize,
+    matrix: &'d mut [T],
+}
+
+impl<T: Element> Kernel for Distances<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Isa>(self, simd: S) {
+        let mut room = [T::ZERO; SLAB];
+        // A column for each of the rows that lie beside each other in a vector.
+        let mut panel = [[T::ZERO; 16]; SLAB];
+        let mut start = 0;
+        while start < self.others {
+            let beside = T::LANES.min(self.others - start);
+            let mut sums = [Sum::zero(simd); OWN];
+            let mut at = 0;
+            while at < self.len {
+                let entries = at..self.len.min(at + SLAB);
+                // Behind the last entry zeros; behind the last row whatever was there, since
+                // nobody reads what comes of it.
+                for lane in 0..beside {
+                    let other = start + lane;
+                    let row = self.other.row(0, other, entries.clone(), &mut room);
+                    for (k, column) in panel.iter_mut().enumerate() {
+                        column[lane] = row.get(k).copied().unwrap_or(T::ZERO);
+                    }
+                }
+                for (row, sum) in self.rows.clone().zip(&mut sums) {
+                    let row = self.own.row(0, row, entries.clone(), &mut room);
+                    add_squares(simd, row, &panel, sum);
+                }
+                at = entries.end;
+            }
+            let rows = self.matrix.chunks_exact_mut(self.others);
+            for (row, sum) in rows.zip(sums) {
+                for (place, sum) in row[start..start + beside].iter_mut().zip(sum.to_array()) {
+                    *place = T::from_f64(-sum);
+                }
+            }
+            start += beside;
+        }
+    }
+}
+
+/// Adds the squared differences between the entries of a row and those of every row of a panel.
+#[inline(always)]
+fn add_squares<T: Element, S: Isa>(simd: S, row: &[T], panel: &[[T; 16]; SLAB], sum: &mut Sum<S>) {
+    let (rows, rest) = row.as_chunks::<TREE>();
+    let (panels, _) = panel.as_chunks::<TREE>();
+    for (row, panel) in rows.iter().zip(panels) {
+        sum.add(tree::sum(&Squares { simd, row, panel }));
+    }
+    if !rest.is_empty() {
+        let mut last = [T::ZERO; TREE];
+        last[..rest.len()].copy_from_slice(rest);
+        let (row, panel) = (&last, &panels[rows.len()]);
+        sum.add(tree::sum(&Squares { simd, row, panel }));
+    }
+}
+
+struct Squares<'s, T, S> {
+    simd: S,
+    row: &'s [T; TREE],
+    panel: &'s [[T; 16]; TREE],
+}
+
+impl<T: Element, S: Isa> Squares<'_, T, S> {
+    #[inline(always)]
+    fn difference(&self, at: usize) -> Lanes<T, S> {
+        Lanes::splat(self.simd, self.row[at]) - Lanes::load(self.simd, &self.panel[at])
+    }
+}
+
+impl<T: Element, S: Isa> Products<T, S> for Squares<'_, T, S> {
+    #[inline(always)]
+    fn product(&self, at: usize) -> Lanes<T, S> {
+        let difference = self.difference(at);
+        difference * difference
+    }
+
+    #[inline(always)]
+    fn plus(&self, at: usize, sum: Lanes<T, S>) -> Lanes<T, S> {
+        let difference = self.difference(at);
+        difference.mul_add(difference, sum)
+    }
+}

@@ -1,0 +1,273 @@
+use super::SLAB;
+use super::tree::{self, Products, TREE};
+use crate::Exec;
+use crate::element::Element;
+use crate::parallel::for_each_part;
+use crate::simd::{Isa, Kernel, Lanes, Sum, dispatch};
+use crate::tensor::{Source, Target};
+use core::ops::Range;
+
+/// Rows that share what is read of the others.
+const OWN: usize = 8;
+
+/// Other rows that are read at a time, a whole number of trees.
+const TILE: usize = 2 * TREE;
+
+/// Vectors of a slab, where they have the fewest lanes.
+const VECTORS: usize = SLAB / 8;
+
+/// The derivatives of a loss with respect to minus the squared distances between some rows of one
+/// operand and all rows of another.
+#[derive(Clone, Copy)]
+pub(crate) struct Matrix<'m, T> {
+    pub(crate) values: &'m [T],
+    /// The operand's rows that the matrix's rows belong to.
+    pub(crate) rows: &'m Range<usize>,
+    /// How many rows the other operand has.
+    pub(crate) columns: usize,
+    /// Not 0 for the rows that take part.
+    pub(crate) takes_part: &'m [T],
+}
+
+/// Writes the gradients of the rows that the matrix's rows belong to: `2 Σ m (other − own)` over all
+/// columns. Rows have `len` entries.
+pub(crate) fn pull_rows<T: Element>(
+    exec: Exec,
+    matrix: Matrix<'_, T>,
+    [own, other]: [&Source<'_, T>; 2],
+    len: usize,
+    grad: Target<'_, T>,
+) {
+    let cost = matrix.columns.saturating_mul(len.max(1));
+    for_each_part(exec, matrix.rows.clone(), grad, OWN, cost, &|rows, grad| {
+        let pull = Pull::<_, true> {
+            matrix,
+            own,
+            own_rows: rows,
+            other,
+            first_other: 0,
+            len,
+            grad,
+            adds: false,
+        };
+        dispatch(exec.level, pull);
+    });
+}
+
+/// As [`pull_rows`], of the rows that the columns belong to, by all rows of the matrix; added to
+/// what is there if it `adds`.
+pub(crate) fn pull_columns<T: Element>(
+    exec: Exec,
+    matrix: Matrix<'_, T>,
+    [own, other]: [&Source<'_, T>; 2],
+    len: usize,
+    grad: Target<'_, T>,
+    adds: bool,
+) {
+    let cost = matrix.rows.len().saturating_mul(len.max(1));
+    for_each_part(exec, 0..matrix.columns, grad, OWN, cost, &|rows, grad| {
+        let pull = Pull::<_, false> {
+            matrix,
+            own,
+            own_rows: rows,
+            other,
+            first_other: matrix.rows.start,
+            len,
+            grad,
+            adds,
+        };
+        dispatch(exec.level, pull);
+    });
+}
+
+/// The gradients of a few rows, which belong to rows of the matrix or to columns.
+struct Pull<'p, 'a, T, const ROWS: bool> {
+    matrix: Matrix<'p, T>,
+    own: &'p Source<'a, T>,
+    own_rows: Range<usize>,
+    other: &'p Source<'a, T>,
+    first_other: usize,
+    len: usize,
+    grad: Target<'p, T>,
+    adds: bool,
+}
+
+/// What is known of some other rows.
+struct Tile<T> {
+    /// Their derivatives, for each own row.
+    weights: [[T; TILE]; OWN],
+    /// How many there are.
+    count: usize,
+    /// Whether each takes part.
+    takes_part: [bool; TILE],
+}
+
+impl<T: Element, const ROWS: bool> Pull<'_, '_, T, ROWS> {
+    fn others(&self) -> usize {
+        match ROWS {
+            true => self.matrix.columns,
+            false => self.matrix.rows.len(),
+        }
+    }
+
+    fn tile(&self, start: usize) -> Tile<T> {
+        let mut tile = Tile {
+            weights: [[T::ZERO; TILE]; OWN],
+            count: TILE.min(self.others() - start),
+            takes_part: [false; TILE],
+        };
+        let columns = self.matrix.columns;
+        for k in 0..tile.count {
+            let other = start + k;
+            tile.takes_part[k] = ROWS || self.matrix.takes_part[other] != T::ZERO;
+            for (own, weights) in self.own_rows.clone().zip(&mut tile.weights) {
+                let (row, column) = match ROWS {
+                    true => (own - self.matrix.rows.start, other),
+                    false => (other, own),
+                };
+                weights[k] = self.matrix.values[row * columns + column];
+            }
+        }
+        tile
+    }
+
+    /// Whether an own row has a gradient.
+    fn is_pulled(&self, own: usize) -> bool {
+        !ROWS || self.matrix.takes_part[own - self.matrix.rows.start] != T::ZERO
+    }
+}
+
+impl<T: Element, const ROWS: bool> Kernel for Pull<'_, '_, T, ROWS> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Isa>(mut self, simd: S) {
+        let mut own_slab = [[T::ZERO; SLAB]; OWN];
+        let mut rooms = [[T::ZERO; SLAB]; TILE];
+        let mut at = 0;
+        while at < self.len {
+            let entries = at..self.len.min(at + SLAB);
+            for (own, slab) in self.own_rows.clone().zip(&mut own_slab) {
+                let mut room = [T::ZERO; SLAB];
+                let row = self.own.row(0, own, entries.clone(), &mut room);
+                slab[..row.len()].copy_from_slice(row);
+            }
+            let mut sums = [[Sum::zero(simd); VECTORS]; OWN];
+            let mut start = 0;
+            while start < self.others() {
+                let tile = self.tile(start);
+                let mut rows = [&[][..]; TILE];
+                for (k, (row, room)) in rows.iter_mut().zip(&mut rooms).enumerate() {
+                    if k < tile.count {
+                        let other = self.first_other + start + k;
+                        *row = self.other.row(0, other, entries.clone(), room);
+                    }
+                }
+                let pulls = tile.takes_part.iter().all(|&takes_part| takes_part);
+                for tree in 0..TILE / TREE {
+                    for (own, slab) in own_slab[..self.own_rows.len()].iter().enumerate() {
+                        if pulls {
+                            add::<_, _, true>(simd, &tile, &rows, tree, own, slab, &mut sums[own]);
+                        } else {
+                            add::<_, _, false>(simd, &tile, &rows, tree, own, slab, &mut sums[own]);
+                        }
+                    }
+                }
+                start += tile.count;
+            }
+            for (own, sums) in self.own_rows.clone().zip(&sums) {
+                let mut grads = [T::ZERO; SLAB];
+                for (grads, sum) in grads.chunks_mut(T::LANES).zip(sums) {
+                    for (grad, sum) in grads.iter_mut().zip(sum.to_array()) {
+                        *grad = T::from_f64(2.0 * sum);
+                    }
+                }
+                let grads = &mut grads[..entries.len()];
+                if !self.is_pulled(own) {
+                    grads.fill(T::ZERO);
+                }
+                if self.adds {
+                    let mut room = [T::ZERO; SLAB];
+                    let before = self.grad.read_row(0, own, entries.clone(), &mut room);
+                    for (grad, before) in grads.iter_mut().zip(before) {
+                        *grad = T::from_f64(grad.to_f64() + before.to_f64());
+                    }
+                }
+                self.grad.write_row(0, own, entries.start, grads);
+            }
+            at = entries.end;
+        }
+    }
+}
+
+/// Adds what the other rows of one tree of a tile pull on a slab of an own row. `ALL` if all of the
+/// tile's take part.
+#[inline(always)]
+fn add<T: Element, S: Isa, const ALL: bool>(
+    simd: S,
+    tile: &Tile<T>,
+    rows: &[&[T]; TILE],
+    tree: usize,
+    own: usize,
+    slab: &[T; SLAB],
+    sums: &mut [Sum<S>; VECTORS],
+) {
+    let first = tree * TREE;
+    let len = rows[0].len();
+    for (k, sum) in sums.iter_mut().enumerate() {
+        let at = k * T::LANES;
+        if at >= len {
+            break;
+        }
+        let terms = Differences::<_, _, ALL> {
+            own: Lanes::load(simd, &slab[at..]),
+            rows: &rows[first..first + TREE],
+            weights: &tile.weights[own][first..first + TREE],
+            takes_part: &tile.takes_part[first..first + TREE],
+            at,
+            is_full: len - at >= T::LANES,
+        };
+        sum.add(tree::sum(&terms));
+    }
+}
+
+struct Differences<'d, T: Element, S: Isa, const ALL: bool> {
+    own: Lanes<T, S>,
+    rows: &'d [&'d [T]],
+    weights: &'d [T],
+    takes_part: &'d [bool],
+    at: usize,
+    /// Whether a whole vector of each row is there.
+    is_full: bool,
+}
+
+impl<T: Element, S: Isa, const ALL: bool> Differences<'_, T, S, ALL> {
+    #[inline(always)]
+    fn difference(&self, k: usize) -> Lanes<T, S> {
+        let row = &self.rows[k][self.at..];
+        let other = match self.is_full {
+            true => Lanes::load(self.own.simd(), row),
+            false => Lanes::load_partial(self.own.simd(), row),
+        };
+        other - self.own
+    }
+}
+
+impl<T: Element, S: Isa, const ALL: bool> Products<T, S> for Differences<'_, T, S, ALL> {
+    #[inline(always)]
+    fn product(&self, k: usize) -> Lanes<T, S> {
+        if !ALL && !self.takes_part[k] {
+            return self.own.splat_like(0.0);
+        }
+        self.difference(k) * Lanes::splat(self.own.simd(), self.weights[k])
+    }
+
+    #[inline(always)]
+    fn plus(&self, k: usize, sum: Lanes<T, S>) -> Lanes<T, S> {
+        if !ALL && !self.takes_part[k] {
+            return sum;
+        }
+        let weight = Lanes::splat(self.own.simd(), self.weights[k]);
+        self.difference(k).mul_add(weight, sum)
+    }
+}

@@ -1,0 +1,52 @@
+use super::{Outputs, Plan};
+use crate::element::Element;
+
+/// The factors of one unit, for the losses whose units are rows.
+pub(crate) struct UnitScale<T> {
+    /// The weight of the unit's term in a sum.
+    weight: f64,
+    /// What its loss is multiplied by.
+    loss: T,
+    /// What its derivative is multiplied by.
+    pub(crate) grad: f64,
+}
+
+impl<T: Element> UnitScale<T> {
+    /// The factors of a unit, or `None` where a weight of 0 masks it.
+    #[inline]
+    pub(crate) fn of(plan: &Plan<'_, T>, sample: usize, unit: usize) -> Option<Self> {
+        if plan.is_uniform() {
+            let scale = plan.scale(sample);
+            let grad = scale.grad.to_f64();
+            return Some(Self {
+                weight: 1.0,
+                loss: scale.loss,
+                grad,
+            });
+        }
+        let weight = plan.sample_weight.get(sample, unit);
+        if weight == 0.0 {
+            return None;
+        }
+        let scaled = plan.weight * weight;
+        let grad = scaled * plan.upstream.get(sample, unit) / plan.divisor;
+        let (loss, grad) = (T::from_f64(scaled), T::from_f64(grad).to_f64());
+        Some(Self { weight, loss, grad })
+    }
+
+    /// Writes a unit's loss where each is wanted, and returns its term of the sum.
+    #[inline]
+    pub(crate) fn emit<const K: usize>(
+        &self,
+        outputs: &mut Outputs<'_, T, K>,
+        sample: usize,
+        unit: usize,
+        loss: T,
+    ) -> f64 {
+        if let Some(each) = &mut outputs.each {
+            let scaled = self.loss.to_f64() * loss.to_f64();
+            each.set(sample, unit, T::from_f64(scaled));
+        }
+        self.weight * loss.to_f64()
+    }
+}
