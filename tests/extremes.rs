@@ -3,8 +3,8 @@
 mod common;
 
 use common::call::{Form, Inputs, LabelView, Request, expected, fused};
-use common::cases::{Case, Label, Problem, case, table};
-use common::contract::{assert_gradient, assert_losses};
+use common::cases::{Case, Label, Problem, Unit, case, table};
+use common::contract::assert_outcome;
 use common::levels::{emulated, for_each_level};
 use common::random::Random;
 use common::real::{Real, assert_same_bits};
@@ -25,6 +25,7 @@ fn row<T: Real>(pred: &[f64], label: usize, dense: bool) -> Problem<T> {
     let pred = Array1::from_iter(pred.iter().map(|&x| T::of(x)));
     Problem {
         pred: pred.insert_axis(Axis(0)).into_dyn(),
+        others: vec![],
         label,
         pos_weight: None,
     }
@@ -59,9 +60,8 @@ fn check_row<T: Real>(pred: &[f64], label: usize, dense: bool) -> (T, Vec<T>) {
             },
         );
         let what = format!("{} with label {label} at {}", case.name, exec.level);
-        assert_losses(&outcome.loss, &reduced, &what);
-        assert_gradient(&outcome.grad, &reduced, &what);
-        result = Some((outcome.loss[0], outcome.grad.iter().copied().collect()));
+        assert_outcome(&outcome, &reduced, &what);
+        result = Some((outcome.loss[0], outcome.grad().iter().copied().collect()));
     });
     result.expect("a level")
 }
@@ -104,7 +104,7 @@ fn an_exact_shift_of_the_logits_keeps_every_bit() {
                     let shifted: Vec<f64> = pred.iter().map(|x| x + shift).collect();
                     let shifted = fused(&case, &row::<T>(&shifted, label, dense), &request);
                     assert_same_bits(&shifted.loss, &plain.loss, case.name);
-                    assert_same_bits(&shifted.grad, &plain.grad, case.name);
+                    assert_same_bits(shifted.grad(), plain.grad(), case.name);
                 }
             });
         }
@@ -160,6 +160,7 @@ fn a_row_of_masked_classes_is_nan_and_alone() {
                     let one = one.broadcast(vec![3, classes]).expect("one row").to_owned();
                     Label::Dense(one)
                 }
+                Label::None => unreachable!("rows have labels"),
             };
             problem.pred = pred.into_dyn();
             for_each_level(|exec| {
@@ -168,7 +169,7 @@ fn a_row_of_masked_classes_is_nan_and_alone() {
                     ..Request::default()
                 };
                 let outcome = fused(&softmax::<T>(dense), &problem, &request);
-                let grads = outcome.grad.axis_iter(Axis(0)).collect::<Vec<_>>();
+                let grads = outcome.grad().axis_iter(Axis(0)).collect::<Vec<_>>();
                 for sample in [0, 2] {
                     assert_close(
                         outcome.loss[sample],
@@ -246,6 +247,7 @@ fn check_bce<T: Real>(cases: &[(f64, f64)], pos_weight: Option<f64>) -> Vec<(T, 
     for times in [1, 200] {
         let problem = Problem {
             pred: column(|c| c.0, times),
+            others: vec![],
             label: Label::Dense(column(|c| c.1, times)),
             pos_weight: pos_weight.map(|p| array![T::of(p)].into_dyn()),
         };
@@ -254,13 +256,12 @@ fn check_bce<T: Real>(cases: &[(f64, f64)], pos_weight: Option<f64>) -> Vec<(T, 
         for_each_level(|exec| {
             let outcome = fused(&case, &problem, &plain.exec(exec));
             let what = format!("{} at {}", case.name, exec.level);
-            assert_losses(&outcome.loss, &reduced, &what);
-            assert_gradient(&outcome.grad, &reduced, &what);
+            assert_outcome(&outcome, &reduced, &what);
             let pairs = outcome
                 .loss
                 .iter()
                 .copied()
-                .zip(outcome.grad.iter().copied());
+                .zip(outcome.grad().iter().copied());
             result = pairs.take(count).collect();
         });
     }
@@ -442,6 +443,7 @@ fn probabilities_next_to_zero_and_one() {
         for label in [0.0, 1.0, 0.5, 1e-6] {
             let problem = Problem {
                 pred: Array1::from_iter(pred.iter().map(|&x| T::of(x))).into_dyn(),
+                others: vec![],
                 label: Label::Dense(ArrayD::from_elem(vec![pred.len()], T::of(label))),
                 pos_weight: None,
             };
@@ -450,8 +452,7 @@ fn probabilities_next_to_zero_and_one() {
             for_each_level(|exec| {
                 let outcome = fused(&case, &problem, &plain.exec(exec));
                 let what = format!("{} with label {label} at {}", case.name, exec.level);
-                assert_losses(&outcome.loss, &reduced, &what);
-                assert_gradient(&outcome.grad, &reduced, &what);
+                assert_outcome(&outcome, &reduced, &what);
             });
         }
     }
@@ -483,30 +484,30 @@ fn differences_at_the_ends_of_the_range() {
 #[test]
 fn nan_reaches_its_own_unit_and_no_other() {
     fn check<T: Real>() {
-        for case in table::<T>() {
+        for case in table::<T>().into_iter().filter(|case| case.independent) {
             let random = &mut Random::new(11);
             let shape = [3, 5, 38];
             let clean = (case.draw)(&shape, 2, random);
-            let labels = matches!(clean.label, Label::Dense(_));
-            for in_label in [false, true].into_iter().take(1 + usize::from(labels)) {
-                for position in 0..38 {
-                    let at = [1, 3, position];
+            for position in 0..38 {
+                let at = [1, 3, position];
+                for operand in 0..1 + clean.others.len() {
                     let mut problem = clean.clone();
-                    match (&mut problem.label, in_label) {
-                        (Label::Dense(label), true) => label[at] = T::NAN,
-                        _ => problem.pred[at] = T::NAN,
-                    }
-                    // The log-probability of a class that is not the label is never read.
-                    if let (Label::Sparse(label), false) = (&mut problem.label, case.curved) {
-                        label[[1, 3]] = position as i32;
-                    }
+                    problem.operands_mut().nth(operand).expect("an input")[at] = T::NAN;
                     let mut expected_clean = clean.clone();
-                    if let (Label::Sparse(to), Label::Sparse(from)) =
-                        (&mut expected_clean.label, &problem.label)
-                    {
-                        to.assign(from);
+                    // The log-probability of a class that is not the label is never read.
+                    if !case.curved {
+                        for problem in [&mut problem, &mut expected_clean] {
+                            if let Label::Sparse(label) = &mut problem.label {
+                                label[[1, 3]] = position as i32;
+                            }
+                        }
                     }
-                    check_nan(&case, &problem, &expected_clean, at, in_label);
+                    check_nan(&case, &problem, &expected_clean, at, false);
+                }
+                let mut problem = clean.clone();
+                if let Label::Dense(label) = &mut problem.label {
+                    label[at] = T::NAN;
+                    check_nan(&case, &problem, &clean, at, true);
                 }
             }
         }
@@ -522,7 +523,13 @@ fn check_nan<T: Real>(
     at: [usize; 3],
     in_label: bool,
 ) {
-    let reached = |index: &[usize]| index[..2] == at[..2] && (case.classes || index[2] == at[2]);
+    // How many of its axes a unit shares with the NaN.
+    let shared = match case.unit {
+        Unit::Element => 3,
+        Unit::Row | Unit::LastRow => 2,
+        Unit::Sample => 1,
+    };
+    let reached = |index: &[usize]| index[..shared] == at[..shared];
     for_each_level(|exec| {
         for reduction in [Reduction::None, Reduction::SampleMean] {
             let request = Request {
@@ -546,16 +553,18 @@ fn check_nan<T: Real>(
                     assert_eq!(value.bits(), was.bits(), "{what}: loss at {index:?}");
                 }
             }
-            for ((index, &value), &was) in dirty.grad.indexed_iter().zip(&clean.grad) {
-                let index = ndarray::Dimension::slice(&index);
-                if !reached(index) {
-                    assert_eq!(value.bits(), was.bits(), "{what}: gradient at {index:?}");
-                } else if case.curved || (in_label && index == at) {
-                    // A straight line has the same slope everywhere, NaN or not.
-                    assert!(
-                        value.wide().is_nan(),
-                        "{what}: gradient {value} at {index:?}"
-                    );
+            for (dirty, clean) in dirty.grads.iter().zip(&clean.grads) {
+                for ((index, &value), &was) in dirty.indexed_iter().zip(clean) {
+                    let index = ndarray::Dimension::slice(&index);
+                    if !reached(index) {
+                        assert_eq!(value.bits(), was.bits(), "{what}: gradient at {index:?}");
+                    } else if case.curved || (in_label && index == at) {
+                        // A straight line has the same slope everywhere, NaN or not.
+                        assert!(
+                            value.wide().is_nan(),
+                            "{what}: gradient {value} at {index:?}"
+                        );
+                    }
                 }
             }
         }
@@ -566,23 +575,21 @@ fn check_nan<T: Real>(
 #[test]
 fn a_weight_of_zero_masks_nan_and_infinity() {
     fn check<T: Real>() {
-        for case in table::<T>() {
+        for case in table::<T>().into_iter().filter(|case| case.independent) {
             let shape = [6, 3, 35];
             let clean = (case.draw)(&shape, 2, &mut Random::new(12));
             let mut problem = clean.clone();
             for (sample, value) in [(1, T::NAN), (4, T::INFINITY)] {
-                problem.pred.index_axis_mut(Axis(0), sample).fill(value);
+                for operand in problem.operands_mut() {
+                    operand.index_axis_mut(Axis(0), sample).fill(value);
+                }
                 if let Label::Dense(label) = &mut problem.label {
                     label.index_axis_mut(Axis(0), sample).fill(value);
                 }
             }
             let zero_at_masked =
                 |index: &ndarray::IxDyn| T::of(if [1, 4].contains(&index[0]) { 0.0 } else { 0.5 });
-            let units: &[usize] = if case.classes {
-                &[6, 3, 1]
-            } else {
-                &[6, 3, 35]
-            };
+            let units = Request::<T>::default().units(&shape, &case);
             let forms = [
                 ArrayD::from_shape_fn(vec![6], |index| zero_at_masked(&index)),
                 ArrayD::from_shape_fn(units, |index| zero_at_masked(&index)),
@@ -606,8 +613,13 @@ fn a_weight_of_zero_masks_nan_and_infinity() {
                         let what = format!("{} by {reduction:?} at {}", case.name, exec.level);
                         for outcome in [&masked, &expected] {
                             for sample in [1, 4] {
-                                let grad = outcome.grad.index_axis(Axis(0), sample);
-                                assert!(grad.iter().all(|g| g.wide() == 0.0), "{what}: gradient");
+                                for grad in &outcome.grads {
+                                    let grad = grad.index_axis(Axis(0), sample);
+                                    assert!(
+                                        grad.iter().all(|g| g.wide() == 0.0),
+                                        "{what}: gradient"
+                                    );
+                                }
                                 if !request.is_scalar() {
                                     let loss = outcome.loss.index_axis(Axis(0), sample);
                                     assert!(loss.iter().all(|l| l.wide() == 0.0), "{what}: loss");
@@ -615,7 +627,9 @@ fn a_weight_of_zero_masks_nan_and_infinity() {
                             }
                         }
                         assert_same_values(&masked.loss, &expected.loss, &what);
-                        assert_same_values(&masked.grad, &expected.grad, &what);
+                        for (masked, expected) in masked.grads.iter().zip(&expected.grads) {
+                            assert_same_values(masked, expected, &what);
+                        }
                     });
                 }
             }
@@ -633,7 +647,7 @@ fn a_weight_of_zero_masks_nan_and_infinity() {
                     case.name
                 );
                 assert!(
-                    outcome.grad.iter().all(|g| g.wide() == 0.0),
+                    outcome.grads.iter().flatten().all(|g| g.wide() == 0.0),
                     "{}",
                     case.name
                 );
@@ -655,7 +669,7 @@ fn assert_same_values<T: Real>(actual: &ArrayD<T>, expected: &ArrayD<T>, what: &
 #[test]
 fn upstream_per_row_reaches_its_row() {
     fn check<T: Real>() {
-        for case in table::<T>().into_iter().filter(|case| case.classes) {
+        for case in table::<T>().into_iter().filter(|case| case.classes()) {
             let problem = (case.draw)(&[4, 9], 1, &mut Random::new(13));
             let upstream: [f64; 4] = [1.0, 0.0, -2.0, 0.25];
             for_each_level(|exec| {
@@ -675,12 +689,12 @@ fn upstream_per_row_reaches_its_row() {
                 let alone = (case.call)(&problem.views(), &with.views(), Form::Loss).unwrap();
                 assert_same_bits(&alone.loss.unwrap(), &base.loss, case.name);
                 for (row, factor) in upstream.into_iter().enumerate() {
-                    let wanted = base
-                        .grad
-                        .index_axis(Axis(0), row)
-                        .mapv(|g| T::of(g.wide() * factor));
-                    let actual = scaled.grad.index_axis(Axis(0), row).to_owned();
-                    assert_same_values(&actual, &wanted, case.name);
+                    for (base, scaled) in base.grads.iter().zip(&scaled.grads) {
+                        let wanted = base.index_axis(Axis(0), row);
+                        let wanted = wanted.mapv(|g| T::of(g.wide() * factor));
+                        let actual = scaled.index_axis(Axis(0), row).to_owned();
+                        assert_same_values(&actual, &wanted, case.name);
+                    }
                 }
             });
         }
@@ -879,6 +893,7 @@ fn inputs_may_share_their_memory() {
     let case = case::<f32>("sigmoid_bce");
     let inputs = Inputs {
         pred: values.view().into_dyn(),
+        others: vec![],
         label: LabelView::Dense(values.view().into_dyn()),
         pos_weight: None,
     };

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::call::{Form, Request, expected, fused};
+use common::call::{Form, Outcome, Request, expected, fused};
 use common::cases::{Case, Problem, table};
 use common::layouts::Layout;
 use common::levels::for_each_level;
@@ -38,20 +38,19 @@ fn weighted_call(
     random: &mut Random,
 ) -> (Problem<f64>, Request<f64>) {
     let shape = [3, 4, 5];
-    let class_axis = 1;
+    let class_axis = case.row_axis(&shape, 1);
     let mut problem = (case.draw)(&shape, class_axis, random);
     problem
         .pred
         .mapv_inplace(|x| (case.smooth)(if x.is_finite() { x } else { 0.0 }));
-    let units: &[usize] = if case.classes { &[3, 1, 5] } else { &[3, 4, 5] };
     let mut request = Request {
         weight: 0.7,
         class_axis: class_axis as isize,
         reduction,
-        sample_weight: Some(factor(units, random)),
         ..Request::default()
     };
-    request.upstream = Some(factor(&request.loss_shape(&shape, case.classes), random));
+    request.sample_weight = Some(factor(&request.units(&shape, case), random));
+    request.upstream = Some(factor(&request.loss_shape(&shape, case), random));
     (problem, request)
 }
 
@@ -62,35 +61,55 @@ fn finite_differences_agree() {
             let random = &mut Random::new(3);
             for _ in 0..4 {
                 let (mut problem, request) = weighted_call(&case, reduction, random);
-                let grad = fused(&case, &problem, &request).grad;
-                // As large as the terms are; differences cannot see anything smaller than their
-                // rounding.
-                let scale = expected(&case, &problem, &request).scale;
+                let grads = fused(&case, &problem, &request).grads;
+                let reduced = expected(&case, &problem, &request);
                 let size = objective(&case, &problem, &request).abs();
-                for (index, &slope) in grad.indexed_iter() {
-                    let at = problem.pred[&index];
-                    // A power of two, so that the points lie where they are said to.
-                    let step = 0.5_f64.powi(10);
-                    let mut shifted = |by: f64| {
-                        problem.pred[&index] = at + by * step;
-                        let value = objective(&case, &problem, &request);
-                        problem.pred[&index] = at;
-                        value
-                    };
-                    let near = shifted(1.0) - shifted(-1.0);
-                    let far = shifted(2.0) - shifted(-2.0);
-                    let estimate = (8.0 * near - far) / (12.0 * step);
-                    let allowed = 1e-8 * scale[&index] + 1e-12 * size + 1e-12;
-                    assert!(
-                        (estimate - slope).abs() <= allowed,
-                        "{} by {reduction:?} at {:?}: {slope}, differences say {estimate}",
-                        case.name,
-                        ndarray::Dimension::slice(&index),
-                    );
+                for (operand, (grad, reduced)) in grads.iter().zip(&reduced).enumerate() {
+                    for (index, &slope) in grad.indexed_iter() {
+                        let estimate = difference(&case, &mut problem, &request, operand, &index);
+                        // As large as the terms are; differences cannot see anything smaller than
+                        // their rounding.
+                        let allowed = 1e-8 * reduced.scale[&index] + 1e-12 * size + 1e-12;
+                        assert!(
+                            (estimate - slope).abs() <= allowed,
+                            "{} by {reduction:?}, input {operand} at {:?}: {slope}, differences \
+                             say {estimate}",
+                            case.name,
+                            ndarray::Dimension::slice(&index),
+                        );
+                    }
                 }
             }
         }
     }
+}
+
+/// The derivative of the objective by one entry of one input, from differences.
+fn difference(
+    case: &Case<f64>,
+    problem: &mut Problem<f64>,
+    request: &Request<f64>,
+    operand: usize,
+    index: &ndarray::IxDyn,
+) -> f64 {
+    // A power of two, so that the points lie where they are said to.
+    let step = 0.5_f64.powi(10);
+    let mut shifted = |by: f64| {
+        let entry = |problem: &mut Problem<f64>, value: Option<f64>| {
+            let operand = problem.operands_mut().nth(operand).expect("an input");
+            let before = operand[index];
+            operand[index] = value.unwrap_or(before);
+            before
+        };
+        let at = entry(problem, None);
+        entry(problem, Some(at + by * step));
+        let value = objective(case, problem, request);
+        entry(problem, Some(at));
+        value
+    };
+    let near = shifted(1.0) - shifted(-1.0);
+    let far = shifted(2.0) - shifted(-2.0);
+    (8.0 * near - far) / (12.0 * step)
 }
 
 /// Upstream is a factor of the gradient, and of nothing else.
@@ -118,42 +137,41 @@ fn weights_are_linear() {
     fn check<T: Real>() {
         for case in table::<T>() {
             let random = &mut Random::new(5);
-            let problem = (case.draw)(&[6, 7, 30], 1, random);
-            let units: &[usize] = if case.classes {
-                &[6, 1, 30]
-            } else {
-                &[6, 7, 30]
+            let shape = [6, 7, 30];
+            let class_axis = case.row_axis(&shape, 1);
+            let problem = (case.draw)(&shape, class_axis, random);
+            let plain = Request::<T> {
+                class_axis: class_axis as isize,
+                ..Request::default()
             };
-            let (one, other) = (factor::<T>(units, random), factor::<T>(units, random));
+            let units = plain.units(&shape, &case);
+            let (one, other) = (factor::<T>(&units, random), factor::<T>(&units, random));
             // Rounded, so the reference below is told the sum that the library is given.
             let both: ArrayD<T> = narrow(&(widen(&one) + widen(&other) * 3.0));
             let result = |weight: &ArrayD<T>| {
                 let request = Request {
-                    class_axis: 1,
                     sample_weight: Some(weight.clone()),
-                    ..Request::default()
+                    ..plain.clone()
                 };
                 let reduced = expected(&case, &problem, &request);
                 (fused(&case, &problem, &request), reduced)
             };
             let ((a, _), (b, _), (sum, bound)) = (result(&one), result(&other), result(&both));
             let loss = widen(&a.loss) + widen(&b.loss) * 3.0;
-            let grad = widen(&a.grad) + widen(&b.grad) * 3.0;
             let near = |actual: &ArrayD<T>, wanted: &ArrayD<f64>, allowed: ArrayD<f64>| {
                 common::contract::assert_near(actual, wanted, &allowed, case.name);
             };
             // Twice the contract: both sides are rounded.
-            let loss_slack = &bound.loss_slack * T::CONTRACT.epsilon;
-            near(
-                &sum.loss,
-                &loss,
-                (&bound.magnitude * T::CONTRACT.loss + loss_slack) * 2.0,
-            );
-            near(
-                &sum.grad,
-                &grad,
-                (&bound.scale * T::CONTRACT.grad + &bound.grad_slack * T::CONTRACT.epsilon) * 2.0,
-            );
+            let first = &bound[0];
+            let slack = &first.loss_slack * T::CONTRACT.epsilon;
+            let allowed = (&first.magnitude * T::CONTRACT.loss + slack) * 2.0;
+            near(&sum.loss, &loss, allowed);
+            for (number, bound) in bound.iter().enumerate() {
+                let grad = widen(&a.grads[number]) + widen(&b.grads[number]) * 3.0;
+                let slack = &bound.grad_slack * T::CONTRACT.epsilon;
+                let allowed = (&bound.scale * T::CONTRACT.grad + slack) * 2.0;
+                near(&sum.grads[number], &grad, allowed);
+            }
         }
     }
     check::<f32>();
@@ -165,13 +183,19 @@ fn weights_are_linear() {
 fn powers_of_two_scale_exactly() {
     fn check<T: Real>() {
         for case in table::<T>() {
-            let problem = (case.draw)(&[6, 7, 30], 1, &mut Random::new(6));
+            let shape = [6, 7, 30];
+            let class_axis = case.row_axis(&shape, 1);
+            let problem = (case.draw)(&shape, class_axis, &mut Random::new(6));
             let plain = Request::<T> {
-                class_axis: 1,
+                class_axis: class_axis as isize,
                 ..Request::default()
             };
             let expected = fused(&case, &problem, &plain);
             let double = |array: &ArrayD<T>| array.mapv(|v| T::of(2.0 * v.wide()));
+            let doubled = Outcome {
+                loss: double(&expected.loss),
+                grads: expected.grads.iter().map(double).collect(),
+            };
             let twice = ArrayD::from_elem(vec![6], T::of(2.0));
             let weight = Request {
                 weight: 2.0,
@@ -188,12 +212,14 @@ fn powers_of_two_scale_exactly() {
             for_each_level(|exec| {
                 for request in [&weight, &sample_weight] {
                     let actual = fused(&case, &problem, &request.exec(exec));
-                    assert_same_bits(&actual.loss, &double(&expected.loss), case.name);
-                    assert_same_bits(&actual.grad, &double(&expected.grad), case.name);
+                    actual.assert_same(&doubled, case.name);
                 }
                 let actual = fused(&case, &problem, &upstream.exec(exec));
-                assert_same_bits(&actual.loss, &expected.loss, case.name);
-                assert_same_bits(&actual.grad, &double(&expected.grad), case.name);
+                let only_gradients = Outcome {
+                    loss: expected.loss.clone(),
+                    ..doubled.clone()
+                };
+                actual.assert_same(&only_gradients, case.name);
             });
         }
     }
@@ -207,7 +233,7 @@ fn softmax_gradients_sum_to_zero() {
     fn check<T: Real>() {
         for case in table::<T>()
             .into_iter()
-            .filter(|case| case.classes && case.curved)
+            .filter(|case| case.chooses_axis() && case.curved)
         {
             for (shape, axis) in [([5, 40, 3], 1), ([7, 4, 33], 2), ([300, 2, 2], 0)] {
                 let problem = (case.draw)(&shape, axis, &mut Random::new(8));
@@ -217,10 +243,10 @@ fn softmax_gradients_sum_to_zero() {
                     reduction: Reduction::None,
                     ..Request::default()
                 };
-                let reduced = expected(&case, &problem, &request);
+                let reduced = &expected(&case, &problem, &request)[0];
                 for_each_level(|exec| {
-                    let grad = fused(&case, &problem, &request.exec(exec)).grad;
-                    let sums = widen(&grad).sum_axis(Axis(axis));
+                    let outcome = fused(&case, &problem, &request.exec(exec));
+                    let sums = widen(outcome.grad()).sum_axis(Axis(axis));
                     // A dense label that does not quite sum to 1 in this type is no error: the
                     // reference's own sum says what is exact. One rounding a class, no more.
                     let exact = reduced.grad.sum_axis(Axis(axis));
@@ -250,9 +276,10 @@ fn no_loss_is_below_its_least() {
             let random = &mut Random::new(9);
             for round in 0..60 {
                 let shape = [4, 1 + round % 7, 1 + 5 * round % 61];
-                let problem = (case.draw)(&shape, 1, random);
+                let class_axis = case.row_axis(&shape, 1);
+                let problem = (case.draw)(&shape, class_axis, random);
                 let request = Request::<T> {
-                    class_axis: 1,
+                    class_axis: class_axis as isize,
                     ..Request::reduction(Reduction::None)
                 };
                 for_each_level(|exec| {
@@ -278,7 +305,7 @@ fn confident_rows_cost_little_and_never_less_than_nothing() {
     fn check<T: Real>() {
         for case in table::<T>()
             .into_iter()
-            .filter(|case| case.classes && case.curved)
+            .filter(|case| case.chooses_axis() && case.curved)
         {
             let random = &mut Random::new(10);
             let mut problem = (case.draw)(&[400, 12], 1, random);
@@ -295,6 +322,7 @@ fn confident_rows_cost_little_and_never_less_than_nothing() {
                     label.index_axis_mut(Axis(1), 5).fill(T::of(1.0));
                     common::cases::Label::Dense(label)
                 }
+                common::cases::Label::None => unreachable!("rows have labels"),
             };
             let request = Request::<T>::reduction(Reduction::None);
             let reduced = expected(&case, &problem, &request);
@@ -306,7 +334,7 @@ fn confident_rows_cost_little_and_never_less_than_nothing() {
                     case.name
                 );
                 let what = format!("confident {} at {}", case.name, exec.level);
-                common::contract::assert_losses(&outcome.loss, &reduced, &what);
+                common::contract::assert_outcome(&outcome, &reduced, &what);
             });
         }
     }

@@ -3,9 +3,9 @@
 
 mod common;
 
-use common::call::{Places, Request, assert_every_form, expected, fused};
-use common::cases::{Case, Problem, constant_along, table};
-use common::contract::{assert_gradient, assert_losses, report};
+use common::call::{Form, LabelView, Outcome, Places, Request, assert_every_form, expected, fused};
+use common::cases::{Case, Label, Problem, Unit, constant_along, table};
+use common::contract::{assert_outcome, report};
 use common::layouts::{Laid, Layout};
 use common::levels::{emulated, for_each_level};
 use common::random::Random;
@@ -88,12 +88,16 @@ fn scenarios() -> impl Strategy<Value = Scenario> {
 }
 
 /// A scenario with its axes apart: rows need a batch axis besides the class axis.
-fn settle(mut scenario: Scenario, classes: bool) -> Scenario {
-    if classes && scenario.shape.len() == 1 {
+fn settle<T: Real>(mut scenario: Scenario, case: &Case<T>) -> Scenario {
+    if case.classes() && scenario.shape.len() == 1 {
         scenario.shape.insert(0, 3);
     }
-    if classes && scenario.batch_axis == scenario.class_axis {
-        scenario.class_axis = (scenario.batch_axis + 1) % scenario.shape.len();
+    let rank = scenario.shape.len();
+    if case.unit == Unit::LastRow {
+        scenario.class_axis = rank - 1;
+        scenario.batch_axis %= rank - 1;
+    } else if case.classes() && scenario.batch_axis == scenario.class_axis {
+        scenario.class_axis = (scenario.batch_axis + 1) % rank;
     }
     scenario
 }
@@ -110,37 +114,30 @@ fn factor<T: Real>(shape: &[usize], random: &mut Random) -> ArrayD<T> {
 fn per_unit<T: Real>(
     form: usize,
     scenario: &Scenario,
-    classes: bool,
+    [units, losses]: [&[usize]; 2],
     random: &mut Random,
 ) -> Option<ArrayD<T>> {
-    let (pred, class_axis) = (&scenario.shape, scenario.class_axis);
     let shape: Vec<usize> = match form {
         0 => return None,
-        1 => pred
+        1 => units
             .iter()
-            .enumerate()
-            .map(|(axis, &extent)| {
-                let one = (classes && axis == class_axis) || random.once_in(3);
-                if one { 1 } else { extent }
-            })
+            .map(|&extent| if random.once_in(3) { 1 } else { extent })
             .collect(),
-        2 => {
-            let mut shape = pred.clone();
-            if classes {
-                shape.remove(class_axis);
-            }
-            shape
-        }
-        _ => vec![pred[scenario.batch_axis]],
+        2 => losses.to_vec(),
+        _ => vec![scenario.shape[scenario.batch_axis]],
     };
     Some(factor(&shape, random))
 }
 
-fn upstream<T: Real>(scenario: &Scenario, classes: bool, random: &mut Random) -> Option<ArrayD<T>> {
+fn upstream<T: Real>(
+    scenario: &Scenario,
+    shapes: [&[usize]; 2],
+    random: &mut Random,
+) -> Option<ArrayD<T>> {
     let rank = scenario.shape.len();
     match (scenario.reduction, scenario.upstream_form) {
         (_, 0) => None,
-        (Reduction::None, form) => per_unit(form, scenario, classes, random),
+        (Reduction::None, form) => per_unit(form, scenario, shapes, random),
         (Reduction::SampleMean | Reduction::SampleSum, 1) => {
             let mut shape = vec![1; rank];
             shape[scenario.batch_axis] = scenario.shape[scenario.batch_axis];
@@ -159,16 +156,27 @@ fn signed(axis: usize, rank: usize, from_the_back: bool) -> isize {
     axis as isize - if from_the_back { rank as isize } else { 0 }
 }
 
-fn request<T: Real>(scenario: &Scenario, classes: bool, random: &mut Random) -> Request<T> {
+fn request<T: Real>(scenario: &Scenario, case: &Case<T>, random: &mut Random) -> Request<T> {
     let rank = scenario.shape.len();
-    Request {
+    let plain = Request {
         weight: scenario.weight,
         batch_axis: signed(scenario.batch_axis, rank, scenario.from_the_back.0),
         class_axis: signed(scenario.class_axis, rank, scenario.from_the_back.1),
+        ..Request::reduction(Reduction::None)
+    };
+    let shapes = [
+        &plain.units(&scenario.shape, case)[..],
+        &plain.loss_shape(&scenario.shape, case),
+    ];
+    Request {
         reduction: scenario.reduction,
-        sample_weight: per_unit(scenario.weight_form, scenario, classes, random),
-        upstream: upstream(scenario, classes, random),
-        ..Request::default()
+        number: case
+            .numbers
+            .get(random.below(1 + case.numbers.len()))
+            .copied(),
+        sample_weight: per_unit(scenario.weight_form, scenario, shapes, random),
+        upstream: upstream(scenario, shapes, random),
+        ..plain
     }
 }
 
@@ -184,15 +192,15 @@ fn laid<T: Real>(factor: &Option<ArrayD<T>>, random: &mut Random) -> Option<Laid
 
 fn check<T: Real>(scenario: Scenario) {
     let case = &table::<T>()[scenario.entry];
-    let scenario = settle(scenario, case.classes);
+    let scenario = settle(scenario, case);
     let random = &mut Random::new(scenario.seed);
     let mut problem = (case.draw)(&scenario.shape, scenario.class_axis, random);
-    let request = request::<T>(&scenario, case.classes, random);
+    let request = request::<T>(&scenario, case, random);
     // A class that all rows share, or a label that is no longer a distribution, is fine for any
     // formula; a row of nothing but masked classes is not, and a broadcast class axis can make one.
     let broadcast = scenario
         .broadcast
-        .filter(|&axis| !(case.classes && axis == scenario.class_axis));
+        .filter(|&axis| !(case.classes() && axis == scenario.class_axis));
     if let Some(axis) = broadcast {
         constant_along(&mut problem, axis);
     }
@@ -202,14 +210,13 @@ fn check<T: Real>(scenario: Scenario) {
         case.name, scenario.shape, request.reduction
     );
 
-    let losses = request.loss_shape(&scenario.shape, case.classes).len();
+    let losses = request.loss_shape(&scenario.shape, case).len();
     let mut first = None;
     for_each_level(|exec| {
         let request = request.exec(exec);
         let what = format!("{what} at {}", exec.level);
         let outcome = fused(case, &problem, &request);
-        assert_losses(&outcome.loss, &reduced, &what);
-        assert_gradient(&outcome.grad, &reduced, &what);
+        assert_outcome(&outcome, &reduced, &what);
 
         let layouts = &mut Random::new(scenario.layouts);
         let places = Places::from(&problem, losses, |rank| Layout::random(rank, layouts));
@@ -223,8 +230,7 @@ fn check<T: Real>(scenario: Scenario) {
             broadcast_inputs(case, &problem, &request, axis, &outcome, &what);
         }
         let first = first.get_or_insert_with(|| outcome.clone());
-        common::real::assert_same_bits(&outcome.loss, &first.loss, &what);
-        common::real::assert_same_bits(&outcome.grad, &first.grad, &what);
+        outcome.assert_same(first, &what);
     });
 }
 
@@ -234,7 +240,7 @@ fn broadcast_inputs<T: Real>(
     problem: &Problem<T>,
     request: &Request<T>,
     axis: usize,
-    expected: &common::call::Outcome<T>,
+    expected: &Outcome<T>,
     what: &str,
 ) {
     let single = |array: &ArrayD<T>| {
@@ -244,18 +250,24 @@ fn broadcast_inputs<T: Real>(
             .to_owned()
     };
     let shape = problem.pred.raw_dim();
-    let pred = single(&problem.pred);
+    let singles: Vec<_> = problem.operands().map(single).collect();
     let mut inputs = problem.views();
-    inputs.pred = repeat(&pred, &shape);
+    inputs.pred = repeat(&singles[0], &shape);
+    inputs.others = singles[1..]
+        .iter()
+        .map(|other| repeat(other, &shape))
+        .collect();
     let label;
-    if let common::cases::Label::Dense(dense) = &problem.label {
+    if let Label::Dense(dense) = &problem.label {
         label = single(dense);
-        inputs.label = common::call::LabelView::Dense(repeat(&label, &shape));
+        inputs.label = LabelView::Dense(repeat(&label, &shape));
     }
-    let answer = (case.call)(&inputs, &request.views(), common::call::Form::Both).unwrap();
-    let what = format!("{what}, broadcast along {axis}");
-    common::real::assert_same_bits(&answer.loss.unwrap(), &expected.loss, &what);
-    common::real::assert_same_bits(&answer.grad.unwrap(), &expected.grad, &what);
+    let answer = (case.call)(&inputs, &request.views(), Form::Both).unwrap();
+    let actual = Outcome {
+        loss: answer.loss.unwrap(),
+        grads: answer.grads.unwrap(),
+    };
+    actual.assert_same(expected, &format!("{what}, broadcast along {axis}"));
 }
 
 fn repeat<'a, T>(array: &'a ArrayD<T>, shape: &ndarray::IxDyn) -> ArrayViewD<'a, T> {
@@ -288,35 +300,33 @@ proptest! {
 /// One length, as the only axis, as a sample's extent, and as the batch's.
 fn check_length<T: Real>(case: &Case<T>, length: usize, reduction: Reduction, dense_only: bool) {
     let random = &mut Random::new(length as u64);
-    let shapes: &[&[usize]] = match (case.classes, dense_only) {
-        (false, true) => &[&[1, length]],
-        (false, false) => &[&[length], &[2, length], &[length, 3]],
-        (true, true) => &[&[1, length], &[1, length, 3]],
+    let shapes: &[&[usize]] = match (case.unit, dense_only) {
+        (Unit::Element, true) => &[&[1, length]],
+        (Unit::Element, false) => &[&[length], &[2, length], &[length, 3]],
+        (Unit::Sample, true) => &[&[2, length]],
+        (Unit::Sample, false) => &[&[2, length], &[3, length, 2], &[length, 3]],
+        (Unit::Row | Unit::LastRow, true) => &[&[1, length], &[1, length, 3]],
         // Long rows, and rows side by side with the classes outside.
-        (true, false) => &[&[2, length], &[2, 3, length], &[length, 5]],
+        (Unit::Row | Unit::LastRow, false) => &[&[2, length], &[2, 3, length], &[length, 5]],
     };
     for (number, &shape) in shapes.iter().enumerate() {
-        let class_axis = if number == 1 && shape.len() == 3 {
+        let class_axis = if case.chooses_axis() && number == 1 && shape.len() == 3 {
             1
         } else {
             shape.len() - 1
         };
         let weighted = !dense_only && random.once_in(2);
-        let request = Request::<T> {
+        let mut request = Request::<T> {
             reduction,
             class_axis: class_axis as isize,
-            sample_weight: weighted.then(|| {
-                let mut units = shape.to_vec();
-                if case.classes {
-                    units[class_axis] = 1;
-                }
-                factor(&units, random)
-            }),
             ..Request::default()
         };
+        if weighted {
+            request.sample_weight = Some(factor(&request.units(shape, case), random));
+        }
         let problem = (case.draw)(shape, class_axis, random);
         let reduced = expected(case, &problem, &request);
-        let losses = request.loss_shape(shape, case.classes).len();
+        let losses = request.loss_shape(shape, case).len();
         for_each_level(|exec| {
             let request = request.exec(exec);
             let what = format!(
@@ -324,8 +334,7 @@ fn check_length<T: Real>(case: &Case<T>, length: usize, reduction: Reduction, de
                 case.name, exec.level
             );
             let outcome = fused(case, &problem, &request);
-            assert_losses(&outcome.loss, &reduced, &what);
-            assert_gradient(&outcome.grad, &reduced, &what);
+            assert_outcome(&outcome, &reduced, &what);
             let places = Places::from(&problem, losses, Layout::window);
             assert_every_form(case, &problem, &request.views(), &places, &outcome, &what);
         });
@@ -383,17 +392,15 @@ fn long_samples_match_the_reference() {
         for case in table::<T>() {
             for shape in [vec![1, 100_003], vec![3, 40_001], vec![2, 9000, 5]] {
                 let random = &mut Random::new(7);
-                let problem = (case.draw)(&shape, 1, random);
-                let mut units = shape.clone();
-                if case.classes {
-                    units[1] = 1;
-                }
+                let class_axis = case.row_axis(&shape, 1);
+                let problem = (case.draw)(&shape, class_axis, random);
                 for reduction in [Reduction::SampleMean, Reduction::Sum] {
                     let plain = Request::<T> {
-                        class_axis: 1,
+                        class_axis: class_axis as isize,
                         ..Request::reduction(reduction)
                     };
-                    let losses = plain.loss_shape(&shape, case.classes);
+                    let losses = plain.loss_shape(&shape, &case);
+                    let units = plain.units(&shape, &case);
                     let weighted = Request {
                         weight: -0.7,
                         sample_weight: Some(factor(&units, random)),
@@ -404,8 +411,7 @@ fn long_samples_match_the_reference() {
                         let reduced = expected(&case, &problem, &request);
                         let outcome = fused(&case, &problem, &request);
                         let what = format!("{} of {shape:?} by {reduction:?} at best", case.name);
-                        assert_losses(&outcome.loss, &reduced, &what);
-                        assert_gradient(&outcome.grad, &reduced, &what);
+                        assert_outcome(&outcome, &reduced, &what);
                     }
                 }
             }

@@ -3,11 +3,11 @@
 mod common;
 
 use common::call::{Outcome, Places, Request, assert_every_form, fused, fused_at};
-use common::cases::{Case, Problem, table};
+use common::cases::{Case, Problem, Unit, table};
 use common::layouts::Layout;
 use common::levels::{emulated, levels};
 use common::random::Random;
-use common::real::{Real, assert_same_bits};
+use common::real::Real;
 use lossgrad::{Exec, Level, Reduction, Threading};
 use ndarray::{ArrayD, Axis};
 
@@ -51,6 +51,9 @@ fn arrangements() -> Vec<Arrangement> {
 fn for_each_call<T: Real>(test: impl Fn(&Case<T>, &Problem<T>, &Request<T>, &str)) {
     for case in table::<T>() {
         for (number, (shape, batch_axis, class_axis)) in arrangements().into_iter().enumerate() {
+            if case.unit == Unit::LastRow && class_axis as usize != shape.len() - 1 {
+                continue;
+            }
             let random = &mut Random::new(number as u64);
             let problem = (case.draw)(shape, class_axis as usize, random);
             let reduction = REDUCTIONS[number % REDUCTIONS.len()];
@@ -60,14 +63,11 @@ fn for_each_call<T: Real>(test: impl Fn(&Case<T>, &Problem<T>, &Request<T>, &str
                 reduction,
                 ..Request::default()
             };
-            let mut units = shape.to_vec();
-            if case.classes {
-                units[class_axis as usize] = 1;
-            }
+            let units = plain.units(shape, &case);
             let mut weighted = plain.clone();
             weighted.weight = 0.3;
             weighted.sample_weight = Some(factor(&units, random));
-            weighted.upstream = Some(factor(&plain.loss_shape(shape, case.classes), random));
+            weighted.upstream = Some(factor(&plain.loss_shape(shape, &case), random));
             for request in [plain, weighted] {
                 let what = format!("{} in {} of {shape:?} by {reduction:?}", case.name, T::NAME);
                 test(&case, &problem, &request, &what);
@@ -80,20 +80,13 @@ fn factor<T: Real>(shape: &[usize], random: &mut Random) -> ArrayD<T> {
     ArrayD::from_shape_simple_fn(shape, || T::of(random.within(-0.5, 2.0)))
 }
 
-#[track_caller]
-fn assert_same<T: Real>(actual: &Outcome<T>, expected: &Outcome<T>, what: &str) {
-    assert_same_bits(&actual.loss, &expected.loss, &format!("{what}, loss"));
-    assert_same_bits(&actual.grad, &expected.grad, &format!("{what}, gradient"));
-}
-
 fn levels_agree<T: Real>() {
     for_each_call::<T>(|case, problem, request, what| {
         let expected = fused(case, problem, request);
         for level in levels() {
             let exec = Exec::new(level, Threading::Serial);
             let actual = fused(case, problem, &request.exec(exec));
-            assert_same(
-                &actual,
+            actual.assert_same(
                 &expected,
                 &format!("{what}, {level} against {}", Level::best()),
             );
@@ -124,23 +117,19 @@ fn threads_agree<T: Real>() {
             let request = request.exec(Exec::new(Level::best(), Threading::Auto));
             let what = format!("{what}, {} threads", pool.current_num_threads());
             pool.install(|| {
-                assert_same(&fused(case, problem, &request), &expected, &what);
+                fused(case, problem, &request).assert_same(&expected, &what);
                 if is_small(problem.pred.shape()) {
                     return;
                 }
                 // Small work is never shared, large work in every form.
-                let losses = request.loss_shape(problem.pred.shape(), case.classes).len();
+                let losses = request.loss_shape(problem.pred.shape(), case).len();
                 let places = Places::from(problem, losses, Layout::contiguous);
                 assert_every_form(case, problem, &request.views(), &places, &expected, &what);
             });
         }
         // The caller's own thread, outside of any pool of the test.
         let request = request.exec(Exec::default());
-        assert_same(
-            &fused(case, problem, &request),
-            &expected,
-            &format!("{what}, global pool"),
-        );
+        fused(case, problem, &request).assert_same(&expected, &format!("{what}, global pool"));
     });
 }
 
@@ -157,7 +146,7 @@ fn threads_agree_in_f64() {
 fn layouts_agree<T: Real>() {
     for_each_call::<T>(|case, problem, request, what| {
         let expected = fused(case, problem, request);
-        let losses = request.loss_shape(problem.pred.shape(), case.classes).len();
+        let losses = request.loss_shape(problem.pred.shape(), case).len();
         let small = is_small(problem.pred.shape());
         for threading in [Threading::Serial, Threading::Auto] {
             if small && threading == Threading::Auto {
@@ -186,7 +175,7 @@ fn layouts_agree<T: Real>() {
                 }
                 for places in [alike, outputs, inputs] {
                     let actual = fused_at(case, problem, &setters, &places);
-                    assert_same(&actual, &expected, &what);
+                    actual.assert_same(&expected, &what);
                 }
             }
         }
@@ -205,38 +194,41 @@ fn layouts_agree_in_f64() {
 
 /// A sample taken out of its batch, alone or with a neighbour, keeps its bits.
 fn batches_agree<T: Real>() {
-    for case in table::<T>() {
+    for case in table::<T>().into_iter().filter(|case| case.independent) {
         for (number, (shape, batch_axis, class_axis)) in arrangements().into_iter().enumerate() {
             let (batch, class) = (batch_axis as usize, class_axis as usize);
+            if case.unit == Unit::LastRow && class != shape.len() - 1 {
+                continue;
+            }
             let random = &mut Random::new(100 + number as u64);
             let problem = (case.draw)(shape, class, random);
-            let mut units = shape.to_vec();
-            if case.classes {
-                units[class] = 1;
-            }
-            let weight: ArrayD<T> = factor(&units, random);
+            let plain = Request::<T> {
+                batch_axis,
+                class_axis,
+                exec: Exec::default(),
+                ..Request::default()
+            };
+            let weight: ArrayD<T> = factor(&plain.units(shape, &case), random);
             let samples = shape[batch];
             for reduction in [Reduction::None, Reduction::SampleMean, Reduction::SampleSum] {
                 for weighted in [false, true] {
                     let request = Request::<T> {
-                        batch_axis,
-                        class_axis,
                         reduction,
                         sample_weight: weighted.then(|| weight.clone()),
-                        exec: Exec::default(),
-                        ..Request::default()
+                        ..plain.clone()
                     };
                     let whole = fused(&case, &problem, &request);
                     // The axis of the losses that counts samples.
                     let loss_axis = match reduction {
-                        Reduction::None if case.classes && class < batch => batch - 1,
+                        Reduction::None if case.unit == Unit::Sample => 0,
+                        Reduction::None if case.classes() && class < batch => batch - 1,
                         Reduction::None => batch,
                         _ => 0,
                     };
                     for first in [0, samples / 2, samples - 1] {
                         for count in [1, 2] {
                             let range = first..(first + count).min(samples);
-                            let class = case.classes.then_some(class);
+                            let class = case.classes().then_some(class);
                             let part = problem.samples(batch, class, range.clone());
                             let cut = |a: &ArrayD<T>, axis| {
                                 a.slice_axis(Axis(axis), range.clone().into()).to_owned()
@@ -254,8 +246,11 @@ fn batches_agree<T: Real>() {
                                 case.name,
                                 T::NAME,
                             );
-                            assert_same_bits(&actual.loss, &cut(&whole.loss, loss_axis), &what);
-                            assert_same_bits(&actual.grad, &cut(&whole.grad, batch), &what);
+                            let expected = Outcome {
+                                loss: cut(&whole.loss, loss_axis),
+                                grads: whole.grads.iter().map(|grad| cut(grad, batch)).collect(),
+                            };
+                            actual.assert_same(&expected, &what);
                         }
                     }
                 }
@@ -281,10 +276,17 @@ fn gradients_past_the_caches_agree() {
     if emulated() {
         return;
     }
-    for name in ["l2", "sigmoid_bce", "softmax_ce sparse", "softmax_ce dense"] {
+    let names = [
+        "l2",
+        "sigmoid_bce",
+        "softmax_ce sparse",
+        "softmax_ce dense",
+        "triplet",
+    ];
+    for name in names {
         let case = common::cases::case::<f32>(name);
         let shapes: &[&[usize]] = &[&[3, 1_000_003], &[700, 4099]];
-        for &shape in &shapes[..if case.classes { 2 } else { 1 }] {
+        for &shape in &shapes[..if case.unit == Unit::Element { 1 } else { 2 }] {
             let problem = (case.draw)(shape, 1, &mut Random::new(17));
             for level in levels()
                 .into_iter()
@@ -301,14 +303,15 @@ fn gradients_past_the_caches_agree() {
                         let range = sample..sample + 1;
                         let part = problem.samples(0, Some(1), range.clone());
                         let alone = fused(&case, &part, &request);
-                        let grad = whole.grad.slice_axis(Axis(0), range.into()).to_owned();
+                        let cut = |a: &ArrayD<f32>| {
+                            a.slice_axis(Axis(0), range.clone().into()).to_owned()
+                        };
+                        let expected = Outcome {
+                            loss: cut(&whole.loss),
+                            grads: whole.grads.iter().map(cut).collect(),
+                        };
                         let what = format!("{name} of {shape:?} at {level}, {threading:?}");
-                        assert_same_bits(&alone.grad, &grad, &what);
-                        assert_eq!(
-                            alone.loss[0].to_bits(),
-                            whole.loss[sample].to_bits(),
-                            "{what}"
-                        );
+                        alone.assert_same(&expected, &what);
                     }
                     for layout in [Layout::window(2), Layout::reversed(2)] {
                         let places = Places {
@@ -316,7 +319,7 @@ fn gradients_past_the_caches_agree() {
                             ..Places::from(&problem, 1, Layout::contiguous)
                         };
                         let elsewhere = fused_at(&case, &problem, &request.views(), &places);
-                        assert_same_bits(&elsewhere.grad, &whole.grad, name);
+                        elsewhere.assert_same(&whole, name);
                     }
                 }
             }

@@ -35,15 +35,21 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod cosine_embedding;
 mod l2;
 mod maths;
 mod reduction;
+mod sdml;
 mod sigmoid_bce;
 mod softmax_ce;
 mod terms;
+mod triplet;
 
+pub use cosine_embedding::cosine_embedding;
 pub use l2::l2;
 pub use reduction::{Reduced, Weighting};
+pub use sdml::sdml;
 pub use sigmoid_bce::{FROM_SIGMOID_EPSILON, sigmoid_bce};
 pub use softmax_ce::{softmax_ce_dense, softmax_ce_sparse};
 pub use terms::Terms;
+pub use triplet::triplet;

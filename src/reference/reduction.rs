@@ -76,13 +76,11 @@ impl Terms {
     /// Where a shape does not fit, or the batch axis is the class axis.
     pub fn reduce(&self, how: &Weighting) -> Reduced {
         let batch_axis = resolve_axis(how.batch_axis, self.grad.ndim());
-        assert_ne!(Some(batch_axis), self.class_axis, "batch axis = class axis");
+        assert!(!self.row_axes.contains(&batch_axis), "batch axis in a row");
         let samples = self.grad.shape()[batch_axis];
         // The batch axis among the axes that units have.
-        let unit_axis = match self.class_axis {
-            Some(class) if class < batch_axis => batch_axis - 1,
-            _ => batch_axis,
-        };
+        let below = self.row_axes.iter().filter(|&&axis| axis < batch_axis);
+        let unit_axis = batch_axis - below.count();
         let units = self.loss.len();
         let divisor = match how.reduction {
             Reduction::SampleMean => units.checked_div(samples).unwrap_or(0) as f64,
@@ -148,14 +146,12 @@ impl Terms {
             given.shape(),
             self.grad.shape()
         );
-        let without_classes = match self.class_axis {
-            Some(class) => {
-                assert_eq!(given.shape()[class], 1, "weight along the class axis");
-                given.index_axis(Axis(class), 0)
-            }
-            None => given.view(),
-        };
-        without_classes
+        let mut of_units = given.view();
+        for &axis in self.row_axes.iter().rev() {
+            assert_eq!(of_units.shape()[axis], 1, "weight along a row");
+            of_units = of_units.index_axis_move(Axis(axis), 0);
+        }
+        of_units
             .broadcast(units)
             .expect("weight broadcasts")
             .to_owned()
@@ -194,13 +190,13 @@ impl Terms {
 
     /// A value per unit as a value per element of pred.
     fn over_classes(&self, of_unit: &ArrayD<f64>) -> ArrayD<f64> {
-        let with_axis = match self.class_axis {
-            Some(class) => of_unit.view().insert_axis(Axis(class)),
-            None => of_unit.view(),
-        };
-        with_axis
+        let mut with_axes = of_unit.view();
+        for &axis in &self.row_axes {
+            with_axes = with_axes.insert_axis(Axis(axis));
+        }
+        with_axes
             .broadcast(self.grad.raw_dim())
-            .expect("1 along the classes")
+            .expect("1 along the rows")
             .to_owned()
     }
 }

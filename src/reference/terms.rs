@@ -21,8 +21,8 @@ pub struct Terms {
     pub grad_scale: ArrayD<f64>,
     /// How far each derivative moves per relative error of the differences inside it.
     pub grad_slack: ArrayD<f64>,
-    /// The axis of pred that a unit runs along; `None` where every element is a unit.
-    pub class_axis: Option<usize>,
+    /// The axes of pred that a unit runs along, in order; none where every element is a unit.
+    pub row_axes: Vec<usize>,
 }
 
 /// One unit of an elementwise loss. No derivative of such a loss so far needs slack.
@@ -57,7 +57,7 @@ impl Terms {
             grad: collect(|e| e.grad),
             grad_scale: collect(|e| e.grad_scale),
             grad_slack: ArrayD::zeros(shape),
-            class_axis: None,
+            row_axes: Vec::new(),
         }
     }
 
@@ -85,7 +85,7 @@ impl Terms {
             grad: per_class(|r| &r.grad),
             grad_scale: per_class(|r| &r.grad_scale),
             grad_slack: per_class(|r| &r.grad_slack),
-            class_axis: Some(axis),
+            row_axes: vec![axis],
         }
     }
 }

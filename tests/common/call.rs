@@ -4,9 +4,18 @@ use lossgrad::reference::{Reduced, Weighting};
 use lossgrad::{Error, Exec, Level, Reduction, Threading};
 use ndarray::{ArrayD, ArrayRefD, ArrayViewD, ArrayViewMutD};
 
-use super::cases::{Case, Problem};
+use super::cases::{Case, Problem, Unit};
 use super::layouts::{Laid, Layout};
 use super::real::{Real, assert_same_bits, widen};
+
+/// What a loss is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Own {
+    /// The class axis, for losses that have one to choose.
+    pub axis: isize,
+    /// A threshold, a margin or a share, for losses that have one; its default where `None`.
+    pub number: Option<f64>,
+}
 
 /// What belongs to the loss and what the setters say.
 #[derive(Clone, Debug)]
@@ -15,6 +24,8 @@ pub struct Request<T> {
     pub batch_axis: isize,
     /// Ignored by losses without classes.
     pub class_axis: isize,
+    /// The number that is an option of the loss, its default where there is none.
+    pub number: Option<f64>,
     pub reduction: Reduction,
     pub sample_weight: Option<ArrayD<T>>,
     pub upstream: Option<ArrayD<T>>,
@@ -27,6 +38,7 @@ impl<T: Real> Default for Request<T> {
             weight: 1.0,
             batch_axis: 0,
             class_axis: -1,
+            number: None,
             reduction: Reduction::SampleMean,
             sample_weight: None,
             upstream: None,
@@ -47,6 +59,14 @@ impl<T: Real> Request<T> {
         Self {
             exec,
             ..self.clone()
+        }
+    }
+
+    /// What the loss is made from.
+    pub fn own(&self) -> Own {
+        Own {
+            axis: self.class_axis,
+            number: self.number,
         }
     }
 
@@ -75,20 +95,47 @@ impl<T: Real> Request<T> {
     }
 
     /// The shape of the returned losses.
-    pub fn loss_shape(&self, pred: &[usize], classes: bool) -> Vec<usize> {
-        let resolve = |axis: isize| axis.rem_euclid(pred.len() as isize) as usize;
+    pub fn loss_shape(&self, pred: &[usize], case: &Case<T>) -> Vec<usize> {
         match self.reduction {
             Reduction::None => {
                 let mut shape = pred.to_vec();
-                if classes {
-                    shape.remove(resolve(self.class_axis));
+                for axis in self.lacking(pred.len(), case).into_iter().rev() {
+                    shape.remove(axis);
                 }
                 shape
             }
-            Reduction::SampleMean | Reduction::SampleSum => vec![pred[resolve(self.batch_axis)]],
+            Reduction::SampleMean | Reduction::SampleSum => {
+                vec![pred[from_front(self.batch_axis, pred.len())]]
+            }
             _ => vec![],
         }
     }
+
+    /// pred's shape with 1 on every axis that the losses lack.
+    pub fn units(&self, pred: &[usize], case: &Case<T>) -> Vec<usize> {
+        let mut shape = pred.to_vec();
+        for axis in self.lacking(pred.len(), case) {
+            shape[axis] = 1;
+        }
+        shape
+    }
+
+    /// The axes that the losses lack before any reduction.
+    fn lacking(&self, rank: usize, case: &Case<T>) -> Vec<usize> {
+        match case.unit {
+            Unit::Element => vec![],
+            Unit::Row | Unit::LastRow => vec![from_front(self.class_axis, rank)],
+            Unit::Sample => {
+                let batch = from_front(self.batch_axis, rank);
+                (0..rank).filter(|&axis| axis != batch).collect()
+            }
+        }
+    }
+}
+
+/// An axis counted from the front, wherever it is counted from.
+fn from_front(axis: isize, rank: usize) -> usize {
+    axis.rem_euclid(rank as isize) as usize
 }
 
 /// A request with its factors as views of any layout.
@@ -101,6 +148,8 @@ pub struct Setters<'a, T> {
 /// What goes in.
 pub struct Inputs<'a, T> {
     pub pred: ArrayViewD<'a, T>,
+    /// The other inputs that have a gradient.
+    pub others: Vec<ArrayViewD<'a, T>>,
     pub label: LabelView<'a, T>,
     pub pos_weight: Option<ArrayViewD<'a, T>>,
 }
@@ -110,20 +159,21 @@ pub struct Inputs<'a, T> {
 pub enum LabelView<'a, T> {
     Dense(ArrayViewD<'a, T>),
     Sparse(ArrayViewD<'a, i32>),
+    None,
 }
 
 impl<'a, T> LabelView<'a, T> {
     pub fn dense(&self) -> &ArrayRefD<T> {
         match self {
             Self::Dense(label) => label,
-            Self::Sparse(_) => panic!("the loss takes a label per element"),
+            _ => panic!("the loss takes a label per element"),
         }
     }
 
     pub fn sparse(&self) -> &ArrayRefD<i32> {
         match self {
             Self::Sparse(label) => label,
-            Self::Dense(_) => panic!("the loss takes a class per row"),
+            _ => panic!("the loss takes a class per row"),
         }
     }
 }
@@ -136,16 +186,19 @@ impl<'a, T> Inputs<'a, T> {
     }
 }
 
+/// Places for gradients, one for each input that has one; some may be left out.
+pub type Grads<'a, T> = Vec<Option<ArrayViewMutD<'a, T>>>;
+
 /// A way to make the call, with its outputs.
 pub enum Form<'a, T> {
     LossInto(ArrayViewMutD<'a, T>),
-    GradInto(ArrayViewMutD<'a, T>),
-    BothInto(ArrayViewMutD<'a, T>, ArrayViewMutD<'a, T>),
+    GradInto(Grads<'a, T>),
+    BothInto(ArrayViewMutD<'a, T>, Grads<'a, T>),
     Loss,
     Grad,
     Both,
     Scalar,
-    ScalarAndGradInto(ArrayViewMutD<'a, T>),
+    ScalarAndGradInto(Grads<'a, T>),
     /// Straight from the loss, without setters.
     EasyLoss,
     EasyGrad,
@@ -163,21 +216,43 @@ pub enum InPlace<'a, T> {
 #[derive(Debug)]
 pub struct Answer<T> {
     pub loss: Option<ArrayD<T>>,
-    pub grad: Option<ArrayD<T>>,
+    pub grads: Option<Vec<ArrayD<T>>>,
 }
 
 impl<T> Answer<T> {
     pub const NOTHING: Self = Self {
         loss: None,
-        grad: None,
+        grads: None,
     };
 }
 
-/// The losses and the gradient of one call.
+/// The losses and the gradients of one call.
 #[derive(Clone, Debug)]
 pub struct Outcome<T> {
     pub loss: ArrayD<T>,
-    pub grad: ArrayD<T>,
+    pub grads: Vec<ArrayD<T>>,
+}
+
+impl<T: Real> Outcome<T> {
+    /// The gradient of the predictions.
+    pub fn grad(&self) -> &ArrayD<T> {
+        &self.grads[0]
+    }
+
+    /// Fails unless both outcomes have the same bits.
+    #[track_caller]
+    pub fn assert_same(&self, expected: &Self, what: &str) {
+        assert_same_bits(&self.loss, &expected.loss, &format!("{what}, loss"));
+        assert_same_grads(&self.grads, &expected.grads, what);
+    }
+}
+
+#[track_caller]
+fn assert_same_grads<T: Real>(actual: &[ArrayD<T>], expected: &[ArrayD<T>], what: &str) {
+    assert_eq!(actual.len(), expected.len(), "{what}: gradients");
+    for (number, (actual, expected)) in actual.iter().zip(expected).enumerate() {
+        assert_same_bits(actual, expected, &format!("{what}, gradient {number}"));
+    }
 }
 
 /// Where everything lies.
@@ -214,8 +289,13 @@ pub fn fused<T: Real>(case: &Case<T>, problem: &Problem<T>, request: &Request<T>
     let answer = (case.call)(&problem.views(), &request.views(), Form::Both).unwrap();
     Outcome {
         loss: answer.loss.unwrap(),
-        grad: answer.grad.unwrap(),
+        grads: answer.grads.unwrap(),
     }
+}
+
+/// Places for all gradients.
+fn all<T: Copy>(grads: &mut [Laid<T>]) -> Grads<'_, T> {
+    grads.iter_mut().map(|grad| Some(grad.view_mut())).collect()
 }
 
 /// Makes the fused call into given outputs, everything laid out as `places` says, and checks that
@@ -227,25 +307,22 @@ pub fn fused_at<T: Real>(
     setters: &Setters<'_, T>,
     places: &Places,
 ) -> Outcome<T> {
-    let loss_shape = setters
-        .request
-        .loss_shape(problem.pred.shape(), case.classes);
+    let loss_shape = setters.request.loss_shape(problem.pred.shape(), case);
     let laid = problem.laid(places);
     let mut loss = Laid::filled(&loss_shape, &places.loss, T::NAN);
-    let mut grad = Laid::filled(problem.pred.shape(), &places.grad, T::NAN);
-    let form = Form::BothInto(loss.view_mut(), grad.view_mut());
+    let new_grad = || Laid::filled(problem.pred.shape(), &places.grad, T::NAN);
+    let mut grads: Vec<_> = problem.operands().map(|_| new_grad()).collect();
+    let form = Form::BothInto(loss.view_mut(), all(&mut grads));
     (case.call)(&laid.views(), setters, form).unwrap();
-    assert!(
-        loss.margins_hold(|a, b| a.bits() == b.bits()),
-        "wrote around the losses"
-    );
-    assert!(
-        grad.margins_hold(|a, b| a.bits() == b.bits()),
-        "wrote around the gradient"
-    );
+    for output in grads.iter().chain([&loss]) {
+        assert!(
+            output.margins_hold(|a, b| a.bits() == b.bits()),
+            "wrote around the outputs"
+        );
+    }
     Outcome {
         loss: loss.to_dense(),
-        grad: grad.to_dense(),
+        grads: grads.iter().map(Laid::to_dense).collect(),
     }
 }
 
@@ -268,60 +345,77 @@ pub fn assert_every_form<T: Real>(
         if let Some(loss) = answer.loss {
             assert_same_bits(&loss, &expected.loss, &what);
         }
-        if let Some(grad) = answer.grad {
-            assert_same_bits(&grad, &expected.grad, &what);
+        if let Some(grads) = answer.grads {
+            assert_same_grads(&grads, &expected.grads, &what);
         }
     };
     let call = |form: Form<'_, T>| (case.call)(&laid.views(), setters, form).unwrap();
     let new_loss = || Laid::filled(expected.loss.shape(), &places.loss, T::NAN);
-    let new_grad = || Laid::filled(expected.grad.shape(), &places.grad, T::NAN);
+    let new_grad = |grad: &ArrayD<T>| Laid::filled(grad.shape(), &places.grad, T::NAN);
+    let new_grads = || -> Vec<_> { expected.grads.iter().map(new_grad).collect() };
     let loss_is = |loss: &Laid<T>, form: &str| {
         assert!(
             loss.margins_hold(same),
             "{what}, {form} wrote around the losses"
         );
-        check(
-            Answer {
-                loss: Some(loss.to_dense()),
-                grad: None,
-            },
-            form,
-        );
+        assert_same_bits(&loss.to_dense(), &expected.loss, &format!("{what}, {form}"));
     };
-    let grad_is = |grad: &Laid<T>, form: &str| {
+    let grad_is = |grad: &Laid<T>, number: usize, form: &str| {
         assert!(
             grad.margins_hold(same),
-            "{what}, {form} wrote around the gradient"
+            "{what}, {form} wrote around gradient {number}"
         );
-        check(
-            Answer {
-                loss: None,
-                grad: Some(grad.to_dense()),
-            },
-            form,
-        );
+        let what = format!("{what}, {form}, gradient {number}");
+        assert_same_bits(&grad.to_dense(), &expected.grads[number], &what);
+    };
+    let grads_are = |grads: &[Laid<T>], form: &str| {
+        for (number, grad) in grads.iter().enumerate() {
+            grad_is(grad, number, form);
+        }
     };
 
-    let (mut loss, mut grad) = (new_loss(), new_grad());
+    let (mut loss, mut grads) = (new_loss(), new_grads());
     call(Form::LossInto(loss.view_mut()));
     loss_is(&loss, "loss_into");
-    call(Form::GradInto(grad.view_mut()));
-    grad_is(&grad, "grad_into");
-    (loss, grad) = (new_loss(), new_grad());
-    call(Form::BothInto(loss.view_mut(), grad.view_mut()));
+    call(Form::GradInto(all(&mut grads)));
+    grads_are(&grads, "grad_into");
+    (loss, grads) = (new_loss(), new_grads());
+    call(Form::BothInto(loss.view_mut(), all(&mut grads)));
     loss_is(&loss, "loss_and_grad_into");
-    grad_is(&grad, "loss_and_grad_into");
+    grads_are(&grads, "loss_and_grad_into");
     check(call(Form::Loss), "loss");
     check(call(Form::Grad), "grad");
     check(call(Form::Both), "loss_and_grad");
     if request.is_scalar() {
         check(call(Form::Scalar), "scalar");
-        grad = new_grad();
+        grads = new_grads();
         check(
-            call(Form::ScalarAndGradInto(grad.view_mut())),
+            call(Form::ScalarAndGradInto(all(&mut grads))),
             "scalar_and_grad_into",
         );
-        grad_is(&grad, "scalar_and_grad_into");
+        grads_are(&grads, "scalar_and_grad_into");
+    }
+    // Each gradient alone, and each left out.
+    for number in (0..expected.grads.len()).filter(|_| expected.grads.len() > 1) {
+        for wanted in [true, false] {
+            let form = format!("gradient {number} alone: {wanted}");
+            (loss, grads) = (new_loss(), new_grads());
+            let mut some = all(&mut grads);
+            for (other, place) in some.iter_mut().enumerate() {
+                if (other == number) != wanted {
+                    *place = None;
+                }
+            }
+            call(Form::BothInto(loss.view_mut(), some));
+            loss_is(&loss, &form);
+            for (other, grad) in grads.iter().enumerate() {
+                if (other == number) == wanted {
+                    grad_is(grad, other, &form);
+                } else {
+                    assert!(grad.to_dense().iter().all(|g| g.wide().is_nan()), "{form}");
+                }
+            }
+        }
     }
     let plain = request.sample_weight.is_none() && request.upstream.is_none();
     if plain && request.reduction == Reduction::SampleMean {
@@ -331,12 +425,14 @@ pub fn assert_every_form<T: Real>(
     }
 
     let in_place = |form: InPlace<'_, T>, name: &str| {
-        let mut pred = Laid::new(&problem.pred, &places.pred, T::NAN);
+        let laid_out = |input: &ArrayD<T>| Laid::new(input, &places.pred, T::NAN);
+        let mut inputs: Vec<_> = problem.operands().map(laid_out).collect();
+        let views = inputs.iter_mut().map(Laid::view_mut).collect();
         check(
-            (case.in_place)(pred.view_mut(), &laid.views(), setters, form).unwrap(),
+            (case.in_place)(views, &laid.views(), setters, form).unwrap(),
             name,
         );
-        grad_is(&pred, name);
+        grads_are(&inputs, name);
     };
     let mut loss = new_loss();
     in_place(InPlace::LossInto(loss.view_mut()), "in place, loss_into");
@@ -347,9 +443,19 @@ pub fn assert_every_form<T: Real>(
     }
 }
 
-/// The reference's results for the same problem and request.
-pub fn expected<T: Real>(case: &Case<T>, problem: &Problem<T>, request: &Request<T>) -> Reduced {
-    (case.terms)(&problem.widen(), request.class_axis).reduce(&request.weighting())
+/// The reference's results for the same problem and request, one for each input that has a
+/// gradient.
+pub fn expected<T: Real>(
+    case: &Case<T>,
+    problem: &Problem<T>,
+    request: &Request<T>,
+) -> Vec<Reduced> {
+    // Options are rounded once to the type of the computation.
+    let own = Own {
+        number: request.number.map(|number| T::of(number).wide()),
+        ..request.own()
+    };
+    (case.reference)(&problem.widen(), own, &request.weighting())
 }
 
 /// Checks that the call fails in every form and leaves every output as it was.
@@ -363,26 +469,34 @@ pub fn assert_refused<T: Real>(
     let before = T::of(42.0);
     let mut errors = Vec::new();
     let mut loss = ArrayD::from_elem(loss_shape, before);
-    let mut grad = ArrayD::from_elem(grad_shape, before);
-    let (l, g) = (loss.view_mut(), grad.view_mut());
-    errors.push((case.call)(inputs, setters, Form::BothInto(l, g)).unwrap_err());
+    let count = 1 + inputs.others.len();
+    let mut grads = vec![ArrayD::from_elem(grad_shape, before); count];
+    fn all<T>(grads: &mut [ArrayD<T>]) -> Grads<'_, T> {
+        grads.iter_mut().map(|grad| Some(grad.view_mut())).collect()
+    }
+    let form = Form::BothInto(loss.view_mut(), all(&mut grads));
+    errors.push((case.call)(inputs, setters, form).unwrap_err());
     errors.push((case.call)(inputs, setters, Form::LossInto(loss.view_mut())).unwrap_err());
-    errors.push((case.call)(inputs, setters, Form::GradInto(grad.view_mut())).unwrap_err());
+    errors.push((case.call)(inputs, setters, Form::GradInto(all(&mut grads))).unwrap_err());
     errors.push((case.call)(inputs, setters, Form::Loss).unwrap_err());
     errors.push((case.call)(inputs, setters, Form::Grad).unwrap_err());
     errors.push((case.call)(inputs, setters, Form::Both).unwrap_err());
-    let mut pred = inputs.pred.to_owned();
-    let in_place = InPlace::LossInto(loss.view_mut());
-    errors.push((case.in_place)(pred.view_mut(), inputs, setters, in_place).unwrap_err());
-    assert_same_bits(&pred, &inputs.pred, "predictions in place after an error");
-    errors.push((case.in_place)(pred.view_mut(), inputs, setters, InPlace::Grad).unwrap_err());
-    assert_same_bits(&pred, &inputs.pred, "predictions in place after an error");
+    let operands: Vec<_> = [&inputs.pred].into_iter().chain(&inputs.others).collect();
+    for form in [InPlace::LossInto(loss.view_mut()), InPlace::Grad] {
+        let mut copies: Vec<ArrayD<T>> =
+            operands.iter().map(|input| (**input).to_owned()).collect();
+        let views = copies.iter_mut().map(|copy| copy.view_mut()).collect();
+        errors.push((case.in_place)(views, inputs, setters, form).unwrap_err());
+        for (copy, input) in copies.iter().zip(&operands) {
+            assert_same_bits(copy, input, "inputs in place after an error");
+        }
+    }
     assert!(
         loss.iter().all(|&l| l == before),
         "an error left its mark on the losses"
     );
     assert!(
-        grad.iter().all(|&g| g == before),
+        grads.iter().flatten().all(|&g| g == before),
         "an error left its mark on the gradient"
     );
     let first = errors[0].clone();

@@ -1,10 +1,10 @@
 //! The table of losses.
 
-use lossgrad::reference::{self, Terms};
+use lossgrad::reference::{self, Reduced, Weighting};
 use lossgrad::{Error, L2Loss, SigmoidBceLoss, SoftmaxCeLoss};
 use ndarray::{ArrayD, ArrayViewMutD, Axis};
 
-use super::call::{Answer, Form, InPlace, Inputs, LabelView, Places, Setters};
+use super::call::{Answer, Form, Grads, InPlace, Inputs, LabelView, Own, Places, Setters};
 use super::layouts::{Laid, make_constant};
 use super::random::Random;
 use super::real::{Real, widen};
@@ -12,26 +12,62 @@ use super::real::{Real, widen};
 /// A loss, the same loss in the reference, and inputs for both.
 pub struct Case<T> {
     pub name: &'static str,
-    /// Whether a unit is a row along a class axis.
-    pub classes: bool,
+    /// What has a loss of its own.
+    pub unit: Unit,
+    /// Whether a sample's results are the same in any batch.
+    pub independent: bool,
     /// The least loss there can be, for labels that are distributions.
     pub least: f64,
+    /// Values of the number that is an option of the loss; none if it has no such option.
+    pub numbers: &'static [f64],
     /// Whether the gradient depends on pred at all.
     pub curved: bool,
     /// Random inputs of a shape; the class axis is ignored by losses without classes.
     pub draw: fn(&[usize], usize, &mut Random) -> Problem<T>,
     /// Maps a prediction to where the loss is smooth enough for finite differences.
     pub smooth: fn(f64) -> f64,
-    /// The reference, with the class axis.
-    pub terms: fn(&Problem<f64>, isize) -> Terms,
+    /// The reference, with the class axis: what it says of each input that has a gradient.
+    pub reference: fn(&Problem<f64>, Own, &Weighting) -> Vec<Reduced>,
     pub call: Call<T>,
     pub in_place: InPlaceCall<T>,
+}
+
+/// What has a loss of its own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Unit {
+    Element,
+    /// A row along the class axis, which can be any.
+    Row,
+    /// A row along the last axis.
+    LastRow,
+    /// Everything but the batch axis.
+    Sample,
+}
+
+impl<T> Case<T> {
+    /// Whether a unit is a row along an axis.
+    pub fn classes(&self) -> bool {
+        matches!(self.unit, Unit::Row | Unit::LastRow)
+    }
+
+    /// The class axis of a shape: the given one, if it can be chosen.
+    pub fn row_axis(&self, shape: &[usize], chosen: usize) -> usize {
+        match self.unit {
+            Unit::LastRow => shape.len() - 1,
+            _ => chosen,
+        }
+    }
+
+    /// Whether a unit is a row along an axis that can be chosen.
+    pub fn chooses_axis(&self) -> bool {
+        self.unit == Unit::Row
+    }
 }
 
 type Call<T> = fn(&Inputs<'_, T>, &Setters<'_, T>, Form<'_, T>) -> Result<Answer<T>, Error>;
 
 type InPlaceCall<T> = fn(
-    ArrayViewMutD<'_, T>,
+    Vec<ArrayViewMutD<'_, T>>,
     &Inputs<'_, T>,
     &Setters<'_, T>,
     InPlace<'_, T>,
@@ -39,6 +75,13 @@ type InPlaceCall<T> = fn(
 
 /// Every loss. An entry names the loss, how it is called, its reference, and inputs.
 pub fn table<T: Real>() -> Vec<Case<T>> {
+    let mut table = of_one_prediction();
+    table.extend(super::pairs::table());
+    table
+}
+
+/// The losses of one prediction.
+fn of_one_prediction<T: Real>() -> Vec<Case<T>> {
     vec![
         entry!("l2", elements, least 0.0, draw_regression, |x| x,
             |_| L2Loss::new(), dense, [],
@@ -72,18 +115,18 @@ pub fn table<T: Real>() -> Vec<Case<T>> {
             |p, _| reference::sigmoid_bce(&p.pred, p.label.dense(), p.pos_weight(), true)
         ),
         entry!("softmax_ce sparse", rows, least 0.0, draw_classes, |x| x,
-            |axis| SoftmaxCeLoss::new().axis(axis), sparse, [],
-            |p, axis| reference::softmax_ce_sparse(&p.pred, &p.label.indices(), axis, false)),
+            |own| SoftmaxCeLoss::new().axis(own.axis), sparse, [],
+            |p, own| reference::softmax_ce_sparse(&p.pred, &p.label.indices(), own.axis, false)),
         entry!("softmax_ce dense", rows, least 0.0, draw_distributions, |x| x,
-            |axis| SoftmaxCeLoss::new().axis(axis), dense, [],
-            |p, axis| reference::softmax_ce_dense(&p.pred, p.label.dense(), axis, false)),
+            |own| SoftmaxCeLoss::new().axis(own.axis), dense, [],
+            |p, own| reference::softmax_ce_dense(&p.pred, p.label.dense(), own.axis, false)),
         entry!("softmax_ce sparse from_logits", rows, least 0.0, straight draw_log_classes, |x| x,
-            |axis| SoftmaxCeLoss::new().axis(axis).from_logits(true), sparse, [],
-            |p, axis| reference::softmax_ce_sparse(&p.pred, &p.label.indices(), axis, true)),
+            |own| SoftmaxCeLoss::new().axis(own.axis).from_logits(true), sparse, [],
+            |p, own| reference::softmax_ce_sparse(&p.pred, &p.label.indices(), own.axis, true)),
         entry!("softmax_ce dense from_logits", rows, least 0.0, straight draw_log_distributions,
             |x| x,
-            |axis| SoftmaxCeLoss::new().axis(axis).from_logits(true), dense, [],
-            |p, axis| reference::softmax_ce_dense(&p.pred, p.label.dense(), axis, true)),
+            |own| SoftmaxCeLoss::new().axis(own.axis).from_logits(true), dense, [],
+            |p, own| reference::softmax_ce_dense(&p.pred, p.label.dense(), own.axis, true)),
     ]
 }
 
@@ -110,55 +153,60 @@ macro_rules! entry {
      $loss:expr, $label:ident, [$($extra:ident),*], $terms:expr) => {
         Case {
             name: $name,
-            classes: entry!(@$kind),
+            unit: entry!(@$kind),
+            independent: true,
+            numbers: &[],
             least: $least,
             curved: true,
             draw: $draw::<T>,
             smooth: $smooth,
-            terms: $terms,
+            reference: |problem, own, how| {
+                let terms: fn(&Problem<f64>, Own) -> reference::Terms = $terms;
+                vec![terms(problem, own).reduce(how)]
+            },
             call: |inputs, setters, form| {
                 let request = setters.request;
-                let make: fn(isize) -> _ = $loss;
-                let loss = make(request.class_axis);
+                let make: fn(Own) -> _ = $loss;
+                let loss = make(request.own());
                 let loss = loss.weight(request.weight)?.batch_axis(request.batch_axis);
                 let (pred, label) = (&*inputs.pred, inputs.label.$label());
                 let call = set!(loss.on(pred, label)$(.$extra(inputs.$extra()))*, setters);
                 let mut answer = Answer::NOTHING;
                 match form {
                     Form::LossInto(mut loss) => call.loss_into(&mut loss)?,
-                    Form::GradInto(mut grad) => call.grad_into(&mut grad)?,
-                    Form::BothInto(mut loss, mut grad) => {
-                        call.loss_and_grad_into(&mut loss, &mut grad)?;
+                    Form::GradInto(grads) => call.grad_into(&mut only(grads))?,
+                    Form::BothInto(mut loss, grads) => {
+                        call.loss_and_grad_into(&mut loss, &mut only(grads))?;
                     }
                     Form::Loss => answer.loss = Some(call.loss()?),
-                    Form::Grad => answer.grad = Some(call.grad()?),
+                    Form::Grad => answer.grads = Some(vec![call.grad()?]),
                     Form::Both => {
                         let (loss, grad) = call.loss_and_grad()?;
-                        answer = Answer { loss: Some(loss), grad: Some(grad) };
+                        answer = Answer { loss: Some(loss), grads: Some(vec![grad]) };
                     }
                     Form::Scalar => answer.loss = Some(ndarray::arr0(call.scalar()?).into_dyn()),
-                    Form::ScalarAndGradInto(mut grad) => {
-                        let loss = call.scalar_and_grad_into(&mut grad)?;
+                    Form::ScalarAndGradInto(grads) => {
+                        let loss = call.scalar_and_grad_into(&mut only(grads))?;
                         answer.loss = Some(ndarray::arr0(loss).into_dyn());
                     }
                     // Without setters there is no pos_weight either.
                     _ if inputs.pos_weight.is_some() => {}
                     Form::EasyLoss => answer.loss = Some(loss.loss(pred, label)?.into_dyn()),
-                    Form::EasyGrad => answer.grad = Some(loss.grad(pred, label)?),
+                    Form::EasyGrad => answer.grads = Some(vec![loss.grad(pred, label)?]),
                     Form::EasyBoth => {
                         let (loss, grad) = loss.loss_and_grad(pred, label)?;
-                        answer = Answer { loss: Some(loss.into_dyn()), grad: Some(grad) };
+                        answer = Answer { loss: Some(loss.into_dyn()), grads: Some(vec![grad]) };
                     }
                 }
                 Ok(answer)
             },
-            in_place: |mut pred, inputs, setters, form| {
+            in_place: |mut operands, inputs, setters, form| {
                 let request = setters.request;
-                let make: fn(isize) -> _ = $loss;
-                let loss = make(request.class_axis);
+                let make: fn(Own) -> _ = $loss;
+                let loss = make(request.own());
                 let loss = loss.weight(request.weight)?.batch_axis(request.batch_axis);
                 let label = inputs.label.$label();
-                let call = loss.in_place(&mut pred, label)$(.$extra(inputs.$extra()))*;
+                let call = loss.in_place(&mut operands[0], label)$(.$extra(inputs.$extra()))*;
                 let call = set!(call, setters);
                 let mut answer = Answer::NOTHING;
                 match form {
@@ -170,8 +218,8 @@ macro_rules! entry {
             },
         }
     };
-    (@elements) => { false };
-    (@rows) => { true };
+    (@elements) => { Unit::Element };
+    (@rows) => { Unit::Row };
 }
 use entry;
 
@@ -191,12 +239,23 @@ macro_rules! set {
         call
     }};
 }
-use set;
+pub(super) use set;
+
+/// The one place of a gradient that a loss of one prediction has.
+fn only<T>(grads: Grads<'_, T>) -> ArrayViewMutD<'_, T> {
+    let mut places = grads.into_iter().flatten();
+    match (places.next(), places.next()) {
+        (Some(place), None) => place,
+        _ => panic!("the loss has one gradient"),
+    }
+}
 
 /// The inputs of a loss.
 #[derive(Clone, Debug)]
 pub struct Problem<T> {
     pub pred: ArrayD<T>,
+    /// The other inputs that have a gradient.
+    pub others: Vec<ArrayD<T>>,
     pub label: Label<T>,
     pub pos_weight: Option<ArrayD<T>>,
 }
@@ -206,11 +265,13 @@ pub struct Problem<T> {
 pub enum Label<T> {
     Dense(ArrayD<T>),
     Sparse(ArrayD<i32>),
+    None,
 }
 
 /// The inputs of a loss, each in its own layout.
 pub struct LaidProblem<T> {
     pred: Laid<T>,
+    others: Vec<Laid<T>>,
     label: LaidLabel<T>,
     pos_weight: Option<Laid<T>>,
 }
@@ -218,15 +279,28 @@ pub struct LaidProblem<T> {
 enum LaidLabel<T> {
     Dense(Laid<T>),
     Sparse(Laid<i32>),
+    None,
 }
 
 impl<T: Real> Problem<T> {
+    /// The inputs that have a gradient.
+    pub fn operands(&self) -> impl Iterator<Item = &ArrayD<T>> {
+        [&self.pred].into_iter().chain(&self.others)
+    }
+
+    /// The same, to change.
+    pub fn operands_mut(&mut self) -> impl Iterator<Item = &mut ArrayD<T>> {
+        [&mut self.pred].into_iter().chain(&mut self.others)
+    }
+
     pub fn views(&self) -> Inputs<'_, T> {
         Inputs {
             pred: self.pred.view(),
+            others: self.others.iter().map(|other| other.view()).collect(),
             label: match &self.label {
                 Label::Dense(label) => LabelView::Dense(label.view()),
                 Label::Sparse(label) => LabelView::Sparse(label.view()),
+                Label::None => LabelView::None,
             },
             pos_weight: self.pos_weight.as_ref().map(|p| p.view()),
         }
@@ -235,11 +309,17 @@ impl<T: Real> Problem<T> {
     pub fn laid(&self, places: &Places) -> LaidProblem<T> {
         LaidProblem {
             pred: Laid::new(&self.pred, &places.pred, T::NAN),
+            others: self
+                .others
+                .iter()
+                .map(|other| Laid::new(other, &places.pred, T::NAN))
+                .collect(),
             label: match &self.label {
                 Label::Dense(label) => LaidLabel::Dense(Laid::new(label, &places.label, T::NAN)),
                 Label::Sparse(label) => {
                     LaidLabel::Sparse(Laid::new(label, &places.label, i32::MIN))
                 }
+                Label::None => LaidLabel::None,
             },
             pos_weight: self
                 .pos_weight
@@ -252,9 +332,11 @@ impl<T: Real> Problem<T> {
     pub fn widen(&self) -> Problem<f64> {
         Problem {
             pred: widen(&self.pred),
+            others: self.others.iter().map(|other| widen(other)).collect(),
             label: match &self.label {
                 Label::Dense(label) => Label::Dense(widen(label)),
                 Label::Sparse(label) => Label::Sparse(label.clone()),
+                Label::None => Label::None,
             },
             pos_weight: self.pos_weight.as_ref().map(|p| widen(p)),
         }
@@ -278,6 +360,11 @@ impl<T: Real> Problem<T> {
         };
         Self {
             pred: cut(&self.pred, batch_axis),
+            others: self
+                .others
+                .iter()
+                .map(|other| cut(other, batch_axis))
+                .collect(),
             label: match &self.label {
                 Label::Dense(label) => Label::Dense(cut(label, batch_axis)),
                 Label::Sparse(label) => Label::Sparse(
@@ -285,6 +372,7 @@ impl<T: Real> Problem<T> {
                         .slice_axis(Axis(unit_axis), range.clone().into())
                         .to_owned(),
                 ),
+                Label::None => Label::None,
             },
             pos_weight: self
                 .pos_weight
@@ -301,9 +389,11 @@ impl<T: Real> LaidProblem<T> {
     pub fn views(&self) -> Inputs<'_, T> {
         Inputs {
             pred: self.pred.view(),
+            others: self.others.iter().map(Laid::view).collect(),
             label: match &self.label {
                 LaidLabel::Dense(label) => LabelView::Dense(label.view()),
                 LaidLabel::Sparse(label) => LabelView::Sparse(label.view()),
+                LaidLabel::None => LabelView::None,
             },
             pos_weight: self.pos_weight.as_ref().map(Laid::view),
         }
@@ -320,14 +410,14 @@ impl<T: Real> Label<T> {
     pub fn dense(&self) -> &ArrayD<T> {
         match self {
             Self::Dense(label) => label,
-            Self::Sparse(_) => panic!("the loss takes a label per element"),
+            _ => panic!("the loss takes a label per element"),
         }
     }
 
     pub fn sparse(&self) -> &ArrayD<i32> {
         match self {
             Self::Sparse(label) => label,
-            Self::Dense(_) => panic!("the loss takes a class per row"),
+            _ => panic!("the loss takes a class per row"),
         }
     }
 
@@ -335,6 +425,7 @@ impl<T: Real> Label<T> {
         match self {
             Self::Dense(label) => label.ndim(),
             Self::Sparse(label) => label.ndim(),
+            Self::None => 0,
         }
     }
 
@@ -352,6 +443,7 @@ fn filled<T: Real>(shape: &[usize], mut value: impl FnMut() -> f64) -> ArrayD<T>
 fn without<T: Real>(pred: ArrayD<T>, label: Label<T>) -> Problem<T> {
     Problem {
         pred,
+        others: vec![],
         label,
         pos_weight: None,
     }
@@ -513,7 +605,9 @@ fn inside(x: f64) -> f64 {
 
 /// Makes the predictions and, where it has one per element, the label equal along an axis.
 pub fn constant_along<T: Real>(problem: &mut Problem<T>, axis: usize) {
-    make_constant(&mut problem.pred, axis);
+    for operand in problem.operands_mut() {
+        make_constant(operand, axis);
+    }
     if let Label::Dense(label) = &mut problem.label {
         make_constant(label, axis);
     }

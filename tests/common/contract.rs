@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use lossgrad::reference::Reduced;
 use ndarray::{ArrayRefD, Dimension};
 
+use super::call::Outcome;
 use super::real::Real;
 
 /// The largest share of its allowance that any result has used, by what was checked.
@@ -30,6 +31,16 @@ pub fn assert_losses<T: Real>(actual: &ArrayRefD<T>, expected: &Reduced, what: &
         &(&expected.magnitude * T::CONTRACT.loss + &expected.loss_slack * T::CONTRACT.epsilon),
         &format!("{what}, {} loss", T::NAME),
     );
+}
+
+/// Fails unless losses and gradients are as near to the reference as the contract promises.
+#[track_caller]
+pub fn assert_outcome<T: Real>(actual: &Outcome<T>, expected: &[Reduced], what: &str) {
+    assert_losses(&actual.loss, &expected[0], what);
+    assert_eq!(actual.grads.len(), expected.len(), "{what}: gradients");
+    for (grad, expected) in actual.grads.iter().zip(expected) {
+        assert_gradient(grad, expected, what);
+    }
 }
 
 /// Fails unless the gradient is as near to the reference as the contract promises.

@@ -7,5 +7,6 @@ pub mod cases;
 pub mod contract;
 pub mod layouts;
 pub mod levels;
+pub mod pairs;
 pub mod random;
 pub mod real;
