@@ -310,6 +310,7 @@ impl Shapes {
         Ok(Factor {
             values: Some(self.lay_factor(&spread, grid)),
             uniform: scalar || (self.gathers_samples() && one_per_sample),
+            by_class: self.each_class() && own.len() == self.pred.len() && self.spans_rows(own),
         })
     }
 
@@ -340,6 +341,11 @@ impl Shapes {
         let axes = self.pred.iter().enumerate();
         axes.filter(|(axis, _)| !self.row_axes.contains(axis))
             .any(|(_, &extent)| extent == 0)
+    }
+
+    /// Whether a shape of pred's rank has an extent along a row.
+    fn spans_rows(&self, shape: &[usize]) -> bool {
+        self.row_axes.iter().any(|&axis| shape[axis] != 1)
     }
 
     /// Whether each class of a row has a loss of its own.

@@ -91,6 +91,22 @@ impl<'a, T: Element> Operand<'a, T> {
         }
     }
 
+    /// Copies some classes of a row.
+    pub(crate) fn copy_row(
+        &self,
+        sample: usize,
+        unit: usize,
+        classes: Range<usize>,
+        buffer: &mut [T],
+    ) {
+        match self {
+            Self::Read(input) | Self::Copy(input, _) => {
+                input.copy_row(sample, unit, classes, buffer);
+            }
+            Self::InPlace(input) => input.as_source().copy_row(sample, unit, classes, buffer),
+        }
+    }
+
     /// Some classes of a row to read and write: where they lie if they are neighbours in memory,
     /// else in `buffer`; the flag says that the gradient is still to be written from there.
     #[inline]
@@ -103,12 +119,7 @@ impl<'a, T: Element> Operand<'a, T> {
     ) -> (InOut<'b, T>, bool) {
         if !self.classes_contiguous() {
             let buffer = &mut buffer[..classes.len()];
-            match self {
-                Self::Read(pred) | Self::Copy(pred, _) => {
-                    pred.copy_row(sample, unit, classes, buffer);
-                }
-                Self::InPlace(pred) => pred.as_source().copy_row(sample, unit, classes, buffer),
-            }
+            self.copy_row(sample, unit, classes, buffer);
             return (InOut::in_place(buffer), true);
         }
         match self {

@@ -10,6 +10,8 @@ pub struct Factor<'a, T> {
     pub(crate) values: Option<Source<'a, T>>,
     /// Whether its shape says that a sample's units share one value.
     pub(crate) uniform: bool,
+    /// Whether its shape gives the classes of a row a value each.
+    pub(crate) by_class: bool,
 }
 
 impl<T: Element> Factor<'_, T> {
@@ -17,12 +19,21 @@ impl<T: Element> Factor<'_, T> {
     pub(crate) const ONE: Self = Self {
         values: None,
         uniform: true,
+        by_class: false,
     };
 
     /// Copies the values of a stretch of units.
     fn copy(&self, sample: usize, units: Range<usize>, to: &mut [T]) {
         match &self.values {
             Some(values) => values.copy(sample, units, to),
+            None => to.fill(T::from_f64(1.0)),
+        }
+    }
+
+    /// Copies the values of some classes of a row.
+    fn copy_classes(&self, sample: usize, unit: usize, classes: Range<usize>, to: &mut [T]) {
+        match &self.values {
+            Some(values) => values.copy_row(sample, unit, classes, to),
             None => to.fill(T::from_f64(1.0)),
         }
     }
@@ -96,6 +107,33 @@ impl<T: Element> Plan<'_, T> {
         let [weight, loss, grad] = to.map(|buffer| &mut buffer[..len]);
         self.sample_weight.copy(sample, units.clone(), weight);
         self.upstream.copy(sample, units, grad);
+        self.multiply(weight, loss, grad);
+    }
+
+    /// As [`factors`](Self::factors), of some classes of a row.
+    pub(crate) fn class_factors(
+        &self,
+        sample: usize,
+        unit: usize,
+        classes: Range<usize>,
+        to: [&mut [T]; 3],
+    ) {
+        let len = classes.len();
+        let [weight, loss, grad] = to.map(|buffer| &mut buffer[..len]);
+        self.sample_weight
+            .copy_classes(sample, unit, classes.clone(), weight);
+        self.upstream.copy_classes(sample, unit, classes, grad);
+        self.multiply(weight, loss, grad);
+    }
+
+    /// Whether the classes of a row have factors of their own.
+    pub(crate) fn is_by_class(&self) -> bool {
+        self.sample_weight.by_class || self.upstream.by_class
+    }
+
+    /// What losses and derivatives are multiplied by, given the weights and, in the last place,
+    /// upstream.
+    fn multiply(&self, weight: &[T], loss: &mut [T], grad: &mut [T]) {
         for ((weight, loss), grad) in weight.iter().zip(loss).zip(grad) {
             let scaled = self.weight * weight.to_f64();
             *loss = T::from_f64(scaled);

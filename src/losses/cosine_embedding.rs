@@ -24,7 +24,7 @@ use ndarray::{ArrayRef, Dimension};
 /// | range | components as small or as large as the type holds neither vanish nor overflow, only a gradient beyond the type's range does: that of a vector of length 10⁻³⁰ is as large as 10³⁰ |
 /// | infinities | an infinite component makes loss and gradients NaN |
 /// | NaN | a NaN in either vector is the pair's loss and its gradients |
-/// | accuracy | A: 1, or the margin's absolute value, and `Σ \|u v\| / (‖u‖ ‖v‖)`; G: of an entry of `u`, the larger of `\|v̂\| / ‖u‖` and `\|û\| / ‖u‖`|
+/// | accuracy | A: 1, or the margin's absolute value, and `Σ \|u v\| / (‖u‖ ‖v‖)`; G: of an entry of `u`, the larger of `\|v̂\| / ‖u‖` and `\|û\| Σ \|û v̂\| / ‖u‖` |
 ///
 /// There is no epsilon in the division. The loss is never below 0; that of a vector with itself is
 /// exactly 0.
@@ -113,22 +113,15 @@ struct Formula {
     margin: f64,
 }
 
-/// What makes a vector's gradient.
+/// What makes the gradients of two vectors `u` and `v`: with `U` and `V` the vectors times powers of
+/// 2 that take them near length 1, that of `u` is `(V across − U along) · (power of 2 of u)`.
 #[derive(Clone, Copy)]
 struct Factors<T> {
-    cosine: T,
-    vectors: [Vector<T>; 2],
-}
-
-/// The length of a vector `u`, in parts that no component can take out of range.
-#[derive(Clone, Copy)]
-struct Vector<T> {
-    /// A power of 2 that takes `u` near length 1.
-    scale: T,
-    /// The inverse of the length that it then has.
-    inverse: T,
-    /// The same, times the coefficient of the cosine.
-    coefficient: T,
+    /// The coefficient divided by the lengths of `U` and `V`.
+    across: T,
+    /// For each vector, that times the projection of the other one on it.
+    along: [T; 2],
+    powers: [T; 2],
 }
 
 /// Sums of squares between which neither they nor their products leave the range of f64.
@@ -185,50 +178,44 @@ impl<T: Element> PairLoss<T, 2, 3> for Formula {
             return (T::from_f64(loss), None);
         }
         let coefficient = if same { -coefficient } else { coefficient };
-        let vector = |square: f64, exponent: i32| Vector::of(square, exponent, coefficient);
+        let powers = [
+            scaled_by::<T>(uu, exponents[0]),
+            scaled_by::<T>(vv, exponents[1]),
+        ];
+        let [u, v] = [powers[0] - exponents[0], powers[1] - exponents[1]].map(exact_power);
+        // All sums become those of `U` and `V`, which no power of 2 rounds.
+        let (uv, uu, vv) = (uv * u * v, uu * u * u, vv * v * v);
+        let lengths = (uu * vv).sqrt();
+        let along = |square: f64| T::from_f64(coefficient * (uv / (lengths * square)));
         let factors = Factors {
-            cosine: T::from_f64(cosine),
-            vectors: [vector(uu, exponents[0]), vector(vv, exponents[1])],
+            across: T::from_f64(coefficient / lengths),
+            along: [along(uu), along(vv)],
+            powers: powers.map(power_of_two),
         };
         (T::from_f64(loss), Some(factors))
     }
 
     #[inline(always)]
     fn grads<S: Isa>(self, [u, v]: [Lanes<T, S>; 2], factors: Factors<T>) -> [Lanes<T, S>; 2] {
-        let cosine = Lanes::splat(u.simd(), factors.cosine);
-        let [of_u, of_v] = factors.vectors;
-        let (unit_u, unit_v) = (of_u.normalise(u), of_v.normalise(v));
+        let simd = u.simd();
+        let [u_power, v_power] = factors.powers.map(|power| Lanes::splat(simd, power));
+        let [u_along, v_along] = factors.along.map(|along| Lanes::splat(simd, along));
+        let across = Lanes::splat(simd, factors.across);
+        let (u, v) = (u * u_power, v * v_power);
         [
-            of_u.gradient(cosine.neg_mul_add(unit_u, unit_v)),
-            of_v.gradient(cosine.neg_mul_add(unit_v, unit_u)),
+            u.neg_mul_add(u_along, v * across) * u_power,
+            v.neg_mul_add(v_along, u * across) * v_power,
         ]
     }
 }
 
-impl<T: Element> Vector<T> {
-    /// Of a vector that times 2 to the power of `by` has the squared length `square`.
-    #[inline(always)]
-    fn of(square: f64, by: i32, coefficient: f64) -> Self {
-        let length = square.sqrt();
-        let scaled_by = clamp::<T>(by - exponent(length));
-        let inverse = power_of_two::<f64>(clamp::<f64>(by - scaled_by)) / length;
-        Self {
-            scale: power_of_two(scaled_by),
-            inverse: T::from_f64(inverse),
-            coefficient: T::from_f64(coefficient * inverse),
-        }
-    }
+/// The exponent of the power of 2 that takes a vector near length 1, whose squared length times 4
+/// to the power of `by` is `square`.
+fn scaled_by<T: Element>(square: f64, by: i32) -> i32 {
+    clamp::<T>(by - exponent(square.sqrt()))
+}
 
-    /// The vector divided by its length.
-    #[inline(always)]
-    fn normalise<S: Isa>(self, u: Lanes<T, S>) -> Lanes<T, S> {
-        u * Lanes::splat(u.simd(), self.scale) * Lanes::splat(u.simd(), self.inverse)
-    }
-
-    /// Divides by the length what is across the vector, and multiplies by the coefficient.
-    #[inline(always)]
-    fn gradient<S: Isa>(self, across: Lanes<T, S>) -> Lanes<T, S> {
-        let simd = across.simd();
-        across * Lanes::splat(simd, self.coefficient) * Lanes::splat(simd, self.scale)
-    }
+/// 2 to a power between those of the smallest and the largest number, in steps that none rounds.
+fn exact_power(exponent: i32) -> f64 {
+    power_of_two::<f64>(clamp::<f64>(exponent))
 }

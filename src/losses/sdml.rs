@@ -378,6 +378,7 @@ impl<T: Element> Kept<'_, T> {
                 &grid,
             )),
             uniform: false,
+            by_class: false,
         };
         let plan = Plan {
             exec,

@@ -47,40 +47,42 @@ pub fn cosine_embedding(
     ]
 }
 
-/// A vector divided by its length, and the length, as a product.
-struct Direction {
-    unit: Vec<f64>,
-    length: [f64; 2],
+/// A vector times a power of 2 that takes its largest component near 1, with that power.
+struct Scaled {
+    entries: Vec<f64>,
+    power: f64,
+    square: f64,
 }
 
-impl Direction {
+impl Scaled {
     fn of(u: &[f64]) -> Self {
         let largest = u.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
-        let scale = if largest == 0.0 { 1.0 } else { largest };
-        let scaled: Vec<f64> = u.iter().map(|x| x / scale).collect();
-        let length = sum(scaled.iter().map(|x| x * x)).sqrt();
+        // Halved, since the inverse of the largest power of 2 is no normal number.
+        let power = match largest {
+            _ if largest.is_normal() => 0.5 / f64::from_bits(largest.to_bits() & (0x7ff << 52)),
+            _ if largest.is_subnormal() => 1e300,
+            _ => 1.0,
+        };
+        let entries: Vec<f64> = u.iter().map(|x| x * power).collect();
         Self {
-            unit: scaled.iter().map(|x| x / length).collect(),
-            length: [length, scale],
+            square: sum(entries.iter().map(|x| x * x)),
+            entries,
+            power,
         }
-    }
-
-    fn divide(&self, x: f64) -> f64 {
-        x / self.length[0] / self.length[1]
     }
 }
 
 fn pair(u: &[f64], v: &[f64], same: bool, margin: f64) -> [Row; 2] {
-    let (a, b) = (Direction::of(u), Direction::of(v));
-    let zero = a.length[0] == 0.0 || b.length[0] == 0.0;
+    let (a, b) = (Scaled::of(u), Scaled::of(v));
+    let zero = a.square == 0.0 || b.square == 0.0;
     let nan = u.iter().chain(v).any(|x| !x.is_finite());
+    let products = || a.entries.iter().zip(&b.entries).map(|(a, b)| a * b);
+    let lengths = (a.square * b.square).sqrt();
+    let (dot, size) = (sum(products()), sum(products().map(f64::abs)));
     let (cosine, size) = match (nan, zero) {
         (true, _) => (f64::NAN, f64::NAN),
         (false, true) => (0.0, 0.0),
-        (false, false) => {
-            let products = || a.unit.iter().zip(&b.unit).map(|(a, b)| a * b);
-            (sum(products()), sum(products().map(f64::abs)))
-        }
+        (false, false) => (dot / lengths, size / lengths),
     };
     let (loss, magnitude) = match same {
         true => (1.0 - cosine, 1.0 + size),
@@ -88,15 +90,19 @@ fn pair(u: &[f64], v: &[f64], same: bool, margin: f64) -> [Row; 2] {
     };
     let inactive = !same && loss <= 0.0;
     let sign = if same { -1.0 } else { 1.0 };
-    let row = |own: &Direction, other: &Direction| {
-        let entries = || own.unit.iter().zip(&other.unit);
+    let row = |own: &Scaled, other: &Scaled| {
+        let entries = || own.entries.iter().zip(&other.entries);
         let grad = entries().map(|(&own_entry, &other_entry)| {
             if (zero && !nan) || inactive {
                 return [0.0, 0.0];
             }
-            let across = other_entry - cosine * own_entry;
-            let scale = other_entry.abs().max(size * own_entry.abs());
-            [sign * own.divide(across), own.divide(scale)]
+            if nan {
+                return [f64::NAN, f64::NAN];
+            }
+            let across = other_entry / lengths;
+            let along = own_entry * dot / (lengths * own.square);
+            let scale = across.abs().max(size * own_entry.abs() / own.square);
+            [sign * (across - along) * own.power, scale * own.power]
         });
         let grad: Vec<[f64; 2]> = grad.collect();
         Row {

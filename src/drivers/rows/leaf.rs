@@ -388,7 +388,10 @@ impl<T: Element> Scratch<T> {
 
 /// Cuts classes into pieces of at most `room`; one piece where no room is needed.
 #[inline(always)]
-fn parts(classes: &Range<usize>, room: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+pub(super) fn parts(
+    classes: &Range<usize>,
+    room: usize,
+) -> impl Iterator<Item = Range<usize>> + use<> {
     let Range { start, end } = *classes;
     let step = if room == 0 { end - start } else { room };
     (start..end)

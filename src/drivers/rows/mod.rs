@@ -7,6 +7,7 @@
 //! give the same bits. Rows too long for the first-level cache, or for one thread, are cut into
 //! chunks with a maximum each ([`long`]).
 
+mod classes;
 mod columns;
 mod leaf;
 mod long;
@@ -17,6 +18,7 @@ use super::{Integers, Work};
 use crate::element::Element;
 use crate::simd::{Isa, Lanes};
 use crate::tensor::Source;
+use classes::Classes;
 use leaf::Rows;
 
 /// What a row is compared with.
@@ -36,6 +38,49 @@ pub trait RowLoss<T: Element>: Copy + Send + Sync {
     /// The term of a class, linear in the surprise with the share as its slope. It must be 0 for a
     /// share of 0, even of an infinite surprise, but not of a NaN.
     fn term<S: Isa>(self, share: Lanes<T, S>, surprise: Lanes<T, S>) -> Lanes<T, S>;
+}
+
+/// Computes a loss of rows whose classes each have a loss, its gradient, or both, given the shares
+/// and the number of classes.
+pub(crate) fn run_classes<T: Element>(
+    loss: impl RowLoss<T>,
+    work: Work<'_, T, (Source<'_, T>, usize)>,
+) {
+    let Work {
+        plan,
+        inputs: (shares, classes),
+        mut outputs,
+    } = work;
+    let label = RowLabel::Shares(shares);
+    let grad = outputs.wants_gradient();
+    if outputs.each.is_none() && !plan.is_by_class() {
+        if grad {
+            let rows = Rows::<_, _, true, true> {
+                loss,
+                label,
+                classes,
+            };
+            schedule::run(plan, outputs, &rows);
+        } else {
+            let rows = Rows::<_, _, true, false> {
+                loss,
+                label,
+                classes,
+            };
+            schedule::run(plan, outputs, &rows);
+        }
+        return;
+    }
+    let rows = Rows {
+        loss,
+        label,
+        classes,
+    };
+    if grad {
+        schedule::run(plan, outputs, &Classes::<_, _, true> { rows });
+    } else {
+        schedule::run(plan, outputs, &Classes::<_, _, false> { rows });
+    }
 }
 
 /// Computes a loss of rows, its gradient, or both, given the labels and the number of classes.

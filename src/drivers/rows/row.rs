@@ -76,6 +76,11 @@ impl Row {
         T::from_f64(grad_scale * self.share / (1.0 + self.rest))
     }
 
+    /// What an exponential is multiplied by to become a probability.
+    pub(super) fn probability<T: Element>(&self) -> T {
+        T::from_f64(1.0 / (1.0 + self.rest))
+    }
+
     /// The gradient of the likeliest class, whose share of the label is `share`. Of a probability p
     /// above one half, 1 − p is taken from the other classes and never by subtraction.
     pub(super) fn grad_of_argmax<T: Element>(&self, share: f64, grad_scale: f64) -> T {

@@ -1,0 +1,266 @@
+use super::leaf::{PIECE, Rows, Scratch, parts};
+use super::row::{self, Row};
+use super::{RowLabel, RowLoss};
+use crate::drivers::schedule::Leaf;
+use crate::drivers::{Outputs, Plan};
+use crate::element::Element;
+use crate::math::lanes::exp_nonpos;
+use crate::simd::{InOut, Isa, Kernel, Lanes, Mask, Sum, dispatch};
+use core::ops::Range;
+
+/// Vectors that are added before their sums go to the row's: a long running sum loses digits of
+/// f64.
+const BLOCK: usize = 16;
+
+/// Rows of logits whose classes each have a loss, which is wanted or has a factor of its own.
+///
+/// Where a row's classes share their factors and only the sum of their losses is wanted, the row is
+/// the unit, and this is not needed.
+pub(super) struct Classes<'i, T, R, const GRAD: bool> {
+    pub(super) rows: Rows<'i, T, R, true, false>,
+}
+
+impl<T: Element, R: RowLoss<T>, const GRAD: bool> Leaf<T> for Classes<'_, T, R, GRAD> {
+    fn units(&self) -> usize {
+        self.rows.units()
+    }
+
+    fn cost(&self) -> usize {
+        self.rows.cost()
+    }
+
+    fn run(
+        &self,
+        plan: &Plan<'_, T>,
+        outputs: &mut Outputs<'_, T>,
+        samples: Range<usize>,
+        units: Range<usize>,
+        finish: bool,
+    ) -> f64 {
+        let run = Run::<_, _, GRAD> {
+            rows: &self.rows,
+            plan,
+            outputs,
+            samples,
+            units,
+            finish,
+        };
+        dispatch(plan.exec.level, run)
+    }
+}
+
+/// The work of one leaf, or of a run of samples that have one leaf each.
+struct Run<'r, 'i, 'a, 'o, T, R, const GRAD: bool> {
+    rows: &'r Rows<'i, T, R, true, false>,
+    plan: &'r Plan<'a, T>,
+    outputs: &'r mut Outputs<'o, T>,
+    samples: Range<usize>,
+    units: Range<usize>,
+    finish: bool,
+}
+
+/// Room for a piece of a row and everything that belongs to its classes.
+struct Pieces<T> {
+    logits: [T; PIECE],
+    shares: [T; PIECE],
+    losses: [T; PIECE],
+    /// Each class's weight, and what its loss and its derivative are multiplied by.
+    factors: [[T; PIECE]; 3],
+}
+
+impl<T: Element, R: RowLoss<T>, const GRAD: bool> Kernel for Run<'_, '_, '_, '_, T, R, GRAD> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run<S: Isa>(mut self, simd: S) -> f64 {
+        let mut scratch = Scratch::new();
+        let zeros = [T::ZERO; PIECE];
+        let mut pieces = Pieces {
+            logits: zeros,
+            shares: zeros,
+            losses: zeros,
+            factors: [zeros; 3],
+        };
+        let mut sum = 0.0;
+        for sample in self.samples.clone() {
+            sum = 0.0;
+            for unit in self.units.clone() {
+                if self.plan.is_masked(sample) {
+                    self.outputs.mask(sample, unit..unit + 1);
+                } else {
+                    sum += self.row(simd, (sample, unit), &mut scratch, &mut pieces);
+                }
+            }
+            if self.finish {
+                self.outputs.finish(self.plan, sample, sum);
+            }
+        }
+        sum
+    }
+}
+
+impl<T: Element, R: RowLoss<T>, const GRAD: bool> Run<'_, '_, '_, '_, T, R, GRAD> {
+    /// Computes a row's losses and gradient, and returns the sum of its terms.
+    #[inline(always)]
+    fn row<S: Isa>(
+        &mut self,
+        simd: S,
+        at: (usize, usize),
+        scratch: &mut Scratch<T>,
+        pieces: &mut Pieces<T>,
+    ) -> f64 {
+        let all = 0..self.rows.classes;
+        let Some(share) = self.weighted_share(simd, at, all.clone(), pieces) else {
+            self.outputs.mask(at.0, at.1..at.1 + 1);
+            return 0.0;
+        };
+        let mut scratch = Some(scratch);
+        let chunk = self
+            .rows
+            .forward(simd, self.outputs, at, all.clone(), &mut scratch);
+        let row = Row::of_chunk(&chunk);
+        let mut pass = Pass {
+            simd,
+            loss: self.rows.loss,
+            shift: Lanes::splat(simd, chunk.shift()),
+            ln_sum: Lanes::splat(simd, row::ln_sum(simd, row.rest)),
+            probability: Lanes::splat(simd, row.probability()),
+            share: Lanes::splat(simd, T::from_f64(share)),
+            sum: Sum::zero(simd),
+        };
+        for part in parts(&all, PIECE) {
+            self.load(at, part.clone(), pieces);
+            let len = part.len();
+            let logits = &mut pieces.logits[..len];
+            let run = Piece {
+                run: InOut::in_place(logits),
+                shares: &pieces.shares[..len],
+                losses: &mut pieces.losses[..len],
+                factors: pieces.factors.each_ref().map(|factor| &factor[..len]),
+            };
+            pass.run(run);
+            if GRAD && let Some(grad) = self.outputs.pred().grad() {
+                grad.write_row(at.0, at.1, part.start, &pieces.logits[..len]);
+            }
+            if let Some(each) = &mut self.outputs.each {
+                each.write_row(at.0, at.1, part.start, &pieces.losses[..len]);
+            }
+        }
+        pass.sum.fold()
+    }
+
+    /// Copies a piece of a row and all that belongs to it.
+    fn load(&mut self, (sample, unit): (usize, usize), part: Range<usize>, to: &mut Pieces<T>) {
+        let len = part.len();
+        self.outputs
+            .pred()
+            .copy_row(sample, unit, part.clone(), &mut to.logits[..len]);
+        self.load_label(sample, unit, part, to);
+    }
+
+    fn load_label(&self, sample: usize, unit: usize, part: Range<usize>, to: &mut Pieces<T>) {
+        if let RowLabel::Shares(shares) = &self.rows.label {
+            shares.copy_row(sample, unit, part.clone(), &mut to.shares[..part.len()]);
+        }
+        let factors = to.factors.each_mut().map(|factor| &mut factor[..]);
+        self.plan.class_factors(sample, unit, part, factors);
+    }
+
+    /// The sum of the label's shares times the coefficients of their classes' derivatives, or
+    /// nothing where a weight of 0 masks every class.
+    #[inline(always)]
+    fn weighted_share<S: Isa>(
+        &self,
+        simd: S,
+        (sample, unit): (usize, usize),
+        classes: Range<usize>,
+        pieces: &mut Pieces<T>,
+    ) -> Option<f64> {
+        let mut sum = Sum::zero(simd);
+        let mut any = false;
+        for part in parts(&classes, PIECE) {
+            let len = part.len();
+            self.load_label(sample, unit, part, pieces);
+            let [weights, _, coefficients] = &pieces.factors;
+            any |= weights[..len].iter().any(|&weight| weight != T::ZERO);
+            let blocks = pieces.shares[..len].chunks(BLOCK * T::LANES);
+            for (shares, coefficients) in blocks.zip(coefficients.chunks(BLOCK * T::LANES)) {
+                let mut block = Sum::zero(simd);
+                for (share, coefficient) in
+                    shares.chunks(T::LANES).zip(coefficients.chunks(T::LANES))
+                {
+                    let share = Lanes::load_partial(simd, share);
+                    block.add_product(share, Lanes::load_partial(simd, coefficient));
+                }
+                sum = sum.plus(block);
+            }
+        }
+        any.then(|| sum.fold())
+    }
+}
+
+/// A piece of a row with everything that belongs to its classes.
+struct Piece<'p, T> {
+    run: InOut<'p, T>,
+    shares: &'p [T],
+    losses: &'p mut [T],
+    factors: [&'p [T]; 3],
+}
+
+/// The last pass over a row, given what the first passes found.
+struct Pass<T: Element, S: Isa, R> {
+    simd: S,
+    loss: R,
+    shift: Lanes<T, S>,
+    ln_sum: Lanes<T, S>,
+    /// What an exponential is multiplied by to become a probability.
+    probability: Lanes<T, S>,
+    /// The sum of the shares times their coefficients.
+    share: Lanes<T, S>,
+    sum: Sum<S>,
+}
+
+impl<T: Element, S: Isa, R: RowLoss<T>> Pass<T, S, R> {
+    #[inline(always)]
+    fn run(&mut self, mut piece: Piece<'_, T>) {
+        let len = piece.run.len();
+        let mut at = 0;
+        while at < len {
+            let mut block = Sum::zero(self.simd);
+            for _ in 0..BLOCK {
+                if at >= len {
+                    break;
+                }
+                block.add(self.step(&mut piece, at));
+                at += T::LANES;
+            }
+            self.sum = self.sum.plus(block);
+        }
+    }
+
+    /// Writes the losses and derivatives of a vector of classes, and returns its terms.
+    #[inline(always)]
+    fn step(&self, piece: &mut Piece<'_, T>, at: usize) -> Lanes<T, S> {
+        let simd = self.simd;
+        let zero = Lanes::splat(simd, T::ZERO);
+        let len = piece.run.len();
+        let to = len.min(at + T::LANES);
+        let logit = piece.run.load::<S, false>(simd, at);
+        let share = Lanes::load_partial(simd, &piece.shares[at..to]);
+        let mut factors = [zero; 3];
+        for (lanes, factor) in factors.iter_mut().zip(piece.factors) {
+            *lanes = Lanes::load_partial(simd, &factor[at..to]);
+        }
+        let [weight, loss_scale, coefficient] = factors;
+        let distance = self.shift - logit;
+        let value = self.loss.term(share, distance + self.ln_sum);
+        let masked = weight.eq(zero);
+        let loss = masked.select(zero, loss_scale * value);
+        loss.store_partial(&mut piece.losses[at..to]);
+        let probability = exp_nonpos(-distance) * self.probability;
+        let grad = coefficient.neg_mul_add(share, probability * self.share);
+        piece.run.store::<S, false>(at, grad);
+        let inside = Mask::first(simd, len - at);
+        inside.select(masked.select(zero, weight * value), zero)
+    }
+}
