@@ -39,6 +39,12 @@ pub trait Functions: Float {
     const LOG: &'static [Self];
     /// `(ln(1 + t) - t) / t^2` for `0 <= t <= 1`.
     const LOG1P_UNIT: &'static [Self];
+    /// The numerator of `(ln(y!) / (y (y - 1)) - gamma) / y` for `0 <= y <= 5/2`, with Euler's gamma.
+    const FACTORIAL_OVER: &'static [Self];
+    /// Its denominator.
+    const FACTORIAL_UNDER: &'static [Self];
+    /// `y` times what Stirling's formula lacks for `ln(y!)`, by `1 / y^2`, for `y >= 5/2`.
+    const STIRLING: &'static [Self];
 
     /// Moves the low bits to the place of sign and exponent.
     fn shift_to_exponent<S: Isa>(bits: Bits<Self, S>) -> Bits<Self, S>;
@@ -95,6 +101,9 @@ impl Functions for f32 {
         0.020055998,
         -0.0032808483,
     ];
+    const FACTORIAL_OVER: &'static [Self] = &[-0.24525112, -0.2247039, -0.039525434, -0.000091697];
+    const FACTORIAL_UNDER: &'static [Self] = &[1.0, 1.5499755, 0.674116, 0.07557659];
+    const STIRLING: &'static [Self] = &[0.08333294, -0.002764018, 0.0006444616];
 
     #[inline(always)]
     fn shift_to_exponent<S: Isa>(bits: Bits<Self, S>) -> Bits<Self, S> {
@@ -188,6 +197,39 @@ impl Functions for f64 {
         0.001593096195536131,
         -0.0002911152950238243,
         2.5257562106490957e-05,
+    ];
+    const FACTORIAL_OVER: &'static [Self] = &[
+        -0.2452513685225793,
+        -0.6530124015301142,
+        -0.6530850124644575,
+        -0.3057859242867949,
+        -0.06811858464632678,
+        -0.006494851545452454,
+        -0.00019150392906651647,
+        -3.2825370682634496e-08,
+    ];
+    const FACTORIAL_UNDER: &'static [Self] = &[
+        1.0,
+        3.296400229136946,
+        4.28259391920905,
+        2.789455118543089,
+        0.9594569520052484,
+        0.16845386555927047,
+        0.013323721218376508,
+        0.00034043755518715983,
+    ];
+    const STIRLING: &'static [Self] = &[
+        0.08333333333331,
+        -0.002777777770127078,
+        0.0007936498715626722,
+        -0.0005951803005570462,
+        0.0008395581078129557,
+        -0.0018625446643455107,
+        0.005440112806474663,
+        -0.01676549426286053,
+        0.043548431162310546,
+        -0.07656161391808095,
+        0.06481611004554669,
     ];
 
     #[inline(always)]
