@@ -2,14 +2,28 @@
 
 mod class_label;
 mod common;
+mod hinge;
+mod huber;
+mod kl_div;
+mod l1;
 mod l2;
+mod logistic;
+mod logit;
 mod pointwise;
+mod poisson_nll;
 mod sigmoid_bce;
 mod softmax_ce;
+mod squared_hinge;
 
 pub use class_label::ClassLabel;
 pub use common::{Common, Inputs, Problem};
+pub use hinge::HingeLoss;
+pub use huber::HuberLoss;
+pub use l1::L1Loss;
 pub use l2::L2Loss;
+pub use logistic::{LabelFormat, LogisticLoss};
 pub use pointwise::{Labelled, Pointwise};
+pub use poisson_nll::{LogFactorial, PoissonNllLoss};
 pub use sigmoid_bce::SigmoidBceLoss;
 pub use softmax_ce::SoftmaxCeLoss;
+pub use squared_hinge::SquaredHingeLoss;

@@ -16,6 +16,8 @@ pub trait Functions: Float {
     const COUNTING: f64;
     /// The smallest normal number.
     const SMALLEST_NORMAL: f64;
+    /// The largest finite number.
+    const LARGEST_FINITE: f64;
 
     /// The natural logarithm of 2 and what rounding it loses.
     const LN_2: (f64, f64);
@@ -39,7 +41,7 @@ pub trait Functions: Float {
     const LOG: &'static [Self];
     /// `(ln(1 + t) - t) / t^2` for `0 <= t <= 1`.
     const LOG1P_UNIT: &'static [Self];
-    /// The numerator of `(ln(y!) / (y (y - 1)) - gamma) / y` for `0 <= y <= 5/2`, with Euler's gamma.
+    /// The numerator of `(ln(y!) / (y (y - 1)) - (1 - gamma)) / (y - 1)` for `0 <= y <= 5/2`.
     const FACTORIAL_OVER: &'static [Self];
     /// Its denominator.
     const FACTORIAL_UNDER: &'static [Self];
@@ -58,6 +60,7 @@ impl Functions for f32 {
     const FRACTION_BITS: u64 = 0x007f_ffff;
     const COUNTING: f64 = 8_388_608.0;
     const SMALLEST_NORMAL: f64 = f32::MIN_POSITIVE as f64;
+    const LARGEST_FINITE: f64 = f32::MAX as f64;
     const LN_2: (f64, f64) = (0.693_147_182_464_599_6, -1.904_654_212_125_933_6e-9);
     const LN_2_SHORT: (f64, f64) = (0.693_145_751_953_125, 1.428_606_765_330_187e-6);
     const EXP_TO_ZERO: f64 = -104.0;
@@ -101,8 +104,9 @@ impl Functions for f32 {
         0.020055998,
         -0.0032808483,
     ];
-    const FACTORIAL_OVER: &'static [Self] = &[-0.24525112, -0.2247039, -0.039525434, -0.000091697];
-    const FACTORIAL_UNDER: &'static [Self] = &[1.0, 1.5499755, 0.674116, 0.07557659];
+    const FACTORIAL_OVER: &'static [Self] =
+        &[-0.15443133, -0.14804213, -0.027719963, -0.000090223315];
+    const FACTORIAL_UNDER: &'static [Self] = &[1.0, 1.5467185, 0.67074555, 0.074925885];
     const STIRLING: &'static [Self] = &[0.08333294, -0.002764018, 0.0006444616];
 
     #[inline(always)]
@@ -122,6 +126,7 @@ impl Functions for f64 {
     const FRACTION_BITS: u64 = 0x000f_ffff_ffff_ffff;
     const COUNTING: f64 = 4_503_599_627_370_496.0;
     const SMALLEST_NORMAL: f64 = f64::MIN_POSITIVE;
+    const LARGEST_FINITE: f64 = f64::MAX;
     const LN_2: (f64, f64) = (core::f64::consts::LN_2, 2.319_046_813_846_299_6e-17);
     const LN_2_SHORT: (f64, f64) = (0.693_147_180_559_890_3, 5.497_923_018_708_371e-14);
     const EXP_TO_ZERO: f64 = -746.0;
@@ -199,24 +204,24 @@ impl Functions for f64 {
         2.5257562106490957e-05,
     ];
     const FACTORIAL_OVER: &'static [Self] = &[
-        -0.2452513685225793,
-        -0.6530124015301142,
-        -0.6530850124644575,
-        -0.3057859242867949,
-        -0.06811858464632678,
-        -0.006494851545452454,
-        -0.00019150392906651647,
-        -3.2825370682634496e-08,
+        -0.1544313298030657,
+        -0.4180136854895451,
+        -0.42608495215764197,
+        -0.2038926641730581,
+        -0.046546495245131984,
+        -0.004558384560613033,
+        -0.00013825895291409533,
+        -3.258025042630522e-08,
     ];
     const FACTORIAL_UNDER: &'static [Self] = &[
         1.0,
-        3.296400229136946,
-        4.28259391920905,
-        2.789455118543089,
-        0.9594569520052484,
-        0.16845386555927047,
-        0.013323721218376508,
-        0.00034043755518715983,
+        3.2948866325112545,
+        4.278357619512466,
+        2.78498560823293,
+        0.9572395882713989,
+        0.16792703221195754,
+        0.013269643120872369,
+        0.0003387002104609781,
     ];
     const STIRLING: &'static [Self] = &[
         0.08333333333331,

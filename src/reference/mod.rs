@@ -35,14 +35,26 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod hinge;
+mod huber;
+mod kl_div;
+mod l1;
 mod l2;
+mod logistic;
 mod maths;
+mod poisson_nll;
 mod reduction;
 mod sigmoid_bce;
 mod softmax_ce;
 mod terms;
 
+pub use hinge::{hinge, squared_hinge};
+pub use huber::huber;
+pub use kl_div::{kl_div, kl_div_of_logits};
+pub use l1::l1;
 pub use l2::l2;
+pub use logistic::logistic;
+pub use poisson_nll::poisson_nll;
 pub use reduction::{Reduced, Weighting};
 pub use sigmoid_bce::{FROM_SIGMOID_EPSILON, sigmoid_bce};
 pub use softmax_ce::{softmax_ce_dense, softmax_ce_sparse};
