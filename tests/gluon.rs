@@ -9,26 +9,31 @@ use common::cases::{Label, Problem, case};
 use common::contract::assert_near;
 use common::levels::for_each_level;
 use common::real::Real;
-use ndarray::ArrayD;
+use lossgrad::Reduction;
+use ndarray::{ArrayD, Axis};
 use serde::Deserialize;
 
 /// Losses that the recording has and this library not yet. A loss leaves this list when it enters
 /// [`entry_of`].
-const NOT_YET: [&str; 11] = [
+const NOT_YET: [&str; 5] = [
     "CTCLoss",
     "CosineEmbeddingLoss",
-    "HingeLoss",
-    "HuberLoss",
     "KLDivLoss",
-    "L1Loss",
-    "LogisticLoss",
-    "PoissonNLLLoss",
     "SDMLLoss",
-    "SquaredHingeLoss",
     "TripletLoss",
 ];
 
-const SUPPORTED: [&str; 3] = ["L2Loss", "SigmoidBCELoss", "SoftmaxCELoss"];
+const SUPPORTED: [&str; 9] = [
+    "HingeLoss",
+    "HuberLoss",
+    "L1Loss",
+    "L2Loss",
+    "LogisticLoss",
+    "PoissonNLLLoss",
+    "SigmoidBCELoss",
+    "SoftmaxCELoss",
+    "SquaredHingeLoss",
+];
 
 /// The recording has ten digits; this much of a value is lost to printing.
 const PRINTED: f64 = 1e-9;
@@ -52,6 +57,10 @@ struct Options {
     from_sigmoid: Option<bool>,
     from_logits: Option<bool>,
     sparse_label: Option<bool>,
+    rho: Option<f64>,
+    margin: Option<f64>,
+    label_format: Option<String>,
+    compute_full: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -94,7 +103,39 @@ fn entry_of(recorded: &Recorded) -> &'static str {
     let from_logits = options.from_logits == Some(true);
     let pos_weight = recorded.inputs.contains_key("pos_weight");
     match (&*recorded.loss, options.from_sigmoid == Some(true)) {
+        ("L1Loss", _) => "l1",
         ("L2Loss", _) => "l2",
+        ("HuberLoss", _) => match options.rho {
+            None => "huber",
+            Some(0.3) => "huber 0.3",
+            Some(2.5) => "huber 2.5",
+            Some(rho) => panic!("no entry for a rho of {rho}"),
+        },
+        ("HingeLoss", _) => match options.margin {
+            None => "hinge",
+            Some(0.5) => "hinge 0.5",
+            Some(margin) => panic!("no entry for a margin of {margin}"),
+        },
+        ("SquaredHingeLoss", _) => match options.margin {
+            None => "squared_hinge",
+            Some(2.0) => "squared_hinge 2",
+            Some(margin) => panic!("no entry for a margin of {margin}"),
+        },
+        ("LogisticLoss", _) => match options.label_format.as_deref() {
+            None => "logistic",
+            Some("binary") => "logistic binary",
+            Some(format) => panic!("no entry for {format} labels"),
+        },
+        ("PoissonNLLLoss", _) => {
+            // Unlike the other losses' it defaults to true.
+            let rate = options.from_logits == Some(false);
+            match (rate, options.compute_full == Some(true)) {
+                (false, false) => "poisson_nll",
+                (true, false) => "poisson_nll rate",
+                (false, true) => "poisson_nll stirling",
+                (true, true) => "poisson_nll rate stirling",
+            }
+        }
         ("SigmoidBCELoss", false) if pos_weight => "sigmoid_bce pos_weight",
         ("SigmoidBCELoss", false) => "sigmoid_bce",
         ("SigmoidBCELoss", true) if pos_weight => "sigmoid_bce from_sigmoid pos_weight",
@@ -112,7 +153,7 @@ fn entry_of(recorded: &Recorded) -> &'static str {
 fn problem<T: Real>(recorded: &Recorded, sparse: bool) -> Problem<T> {
     let input = |name: &str| recorded.inputs.get(name);
     let wide = |tensor: &Tensor<f32>| tensor.map(|v| T::of(f64::from(v)));
-    let label = input("label").expect("a label");
+    let label = input("label").or(input("target")).expect("a label");
     let label = if sparse {
         Label::Sparse(label.map(|class| class as i32))
     } else {
@@ -127,7 +168,10 @@ fn problem<T: Real>(recorded: &Recorded, sparse: bool) -> Problem<T> {
 
 /// `null` stands for anything that is not finite, which the reference then has to name.
 fn printed(tensor: &Tensor<Option<f64>>, reference: &ArrayD<f64>, id: &str) -> ArrayD<f64> {
-    let recorded = tensor.map(|value| value.unwrap_or(f64::NAN));
+    let mut recorded = tensor.map(|value| value.unwrap_or(f64::NAN));
+    if reference.ndim() == 0 && recorded.shape() == [1] {
+        recorded = recorded.index_axis_move(Axis(0), 0);
+    }
     assert_eq!(recorded.shape(), reference.shape(), "{id}: shapes");
     let mut agreed = reference.clone();
     for (ours, &gluons) in agreed.iter_mut().zip(&recorded) {
@@ -155,6 +199,11 @@ fn run<T: Real>(recorded: &Recorded) {
     let problem = problem::<T>(recorded, sparse);
     let options = &recorded.options;
     let request = Request::<T> {
+        // Gluon's one loss that averages over the batch too.
+        reduction: match &*recorded.loss {
+            "PoissonNLLLoss" => Reduction::Mean,
+            _ => Reduction::SampleMean,
+        },
         weight: options.weight.unwrap_or(1.0),
         batch_axis: options.batch_axis.unwrap_or(0),
         class_axis: options.axis.unwrap_or(-1),
@@ -205,6 +254,36 @@ fn run_all(loss: &str) {
         !cases.is_empty() || std::env::var_os("GLUON_GOLDEN").is_some(),
         "no case of {loss} ran"
     );
+}
+
+#[test]
+fn gluon_hinge_loss() {
+    run_all("HingeLoss");
+}
+
+#[test]
+fn gluon_huber_loss() {
+    run_all("HuberLoss");
+}
+
+#[test]
+fn gluon_l1_loss() {
+    run_all("L1Loss");
+}
+
+#[test]
+fn gluon_logistic_loss() {
+    run_all("LogisticLoss");
+}
+
+#[test]
+fn gluon_poisson_nll_loss() {
+    run_all("PoissonNLLLoss");
+}
+
+#[test]
+fn gluon_squared_hinge_loss() {
+    run_all("SquaredHingeLoss");
 }
 
 #[test]

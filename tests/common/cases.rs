@@ -1,7 +1,10 @@
 //! The table of losses.
 
 use lossgrad::reference::{self, Terms};
-use lossgrad::{Error, L2Loss, SigmoidBceLoss, SoftmaxCeLoss};
+use lossgrad::{
+    Error, HingeLoss, HuberLoss, L1Loss, L2Loss, LabelFormat, LogFactorial, LogisticLoss,
+    PoissonNllLoss, SigmoidBceLoss, SoftmaxCeLoss, SquaredHingeLoss,
+};
 use ndarray::{ArrayD, ArrayViewMutD, Axis};
 
 use super::call::{Answer, Form, InPlace, Inputs, LabelView, Places, Setters};
@@ -22,6 +25,8 @@ pub struct Case<T> {
     pub draw: fn(&[usize], usize, &mut Random) -> Problem<T>,
     /// Maps a prediction to where the loss is smooth enough for finite differences.
     pub smooth: fn(f64) -> f64,
+    /// The predictions at which the gradient jumps or bends, for a label.
+    pub kinks: fn(f64) -> Vec<f64>,
     /// The reference, with the class axis.
     pub terms: fn(&Problem<f64>, isize) -> Terms,
     pub call: Call<T>,
@@ -37,12 +42,47 @@ type InPlaceCall<T> = fn(
     InPlace<'_, T>,
 ) -> Result<Answer<T>, Error>;
 
-/// Every loss. An entry names the loss, how it is called, its reference, and inputs.
+/// Every loss, with the options that change its course. An entry names the loss, how it is called, its reference, and inputs.
 pub fn table<T: Real>() -> Vec<Case<T>> {
     vec![
         entry!("l2", elements, least 0.0, draw_regression, |x| x,
             |_| L2Loss::new(), dense, [],
             |p, _| reference::l2(&p.pred, p.label.dense())),
+        entry!("l1", elements, least 0.0, kinks |y| vec![y], draw_regression, |x| x,
+            |_| L1Loss::new(), dense, [],
+            |p, _| reference::l1(&p.pred, p.label.dense())),
+        entry!("huber", elements, least 0.0, kinks |y| vec![y - 1.0, y + 1.0],
+            draw_regression, |x| x,
+            |_| HuberLoss::default(), dense, [],
+            |p, _| reference::huber(&p.pred, p.label.dense(), 1.0)),
+        entry!("huber 0.3", elements, least 0.0, kinks |y| vec![y - 0.3, y + 0.3],
+            draw_regression, |x| x,
+            |_| HuberLoss::new(0.3).unwrap(), dense, [],
+            |p, _| reference::huber(&p.pred, p.label.dense(), 0.3)),
+        entry!("hinge", elements, least 0.0, kinks |y| vec![1.0 / y], draw_scores, |x| x,
+            |_| HingeLoss::new(), dense, [],
+            |p, _| reference::hinge(&p.pred, p.label.dense(), 1.0)),
+        entry!("squared_hinge 2", elements, least 0.0, kinks |y| vec![2.0 / y],
+            draw_scores, |x| x,
+            |_| SquaredHingeLoss::new().margin(2.0).unwrap(), dense, [],
+            |p, _| reference::squared_hinge(&p.pred, p.label.dense(), 2.0)),
+        entry!("logistic", elements, least 0.0, draw_signed_logits, |x| x,
+            |_| LogisticLoss::new(), dense, [],
+            |p, _| reference::logistic(&p.pred, p.label.dense(), LabelFormat::Signed)),
+        entry!("poisson_nll", elements, least f64::NEG_INFINITY, draw_log_rates, |x| x,
+            |_| PoissonNllLoss::new(), dense, [],
+            |p, _| poisson(p, true, LogFactorial::Omitted)),
+        entry!("poisson_nll rate", elements, least f64::NEG_INFINITY, draw_rates, |x| 1.0 + x,
+            |_| PoissonNllLoss::new().from_logits(false), dense, [],
+            |p, _| poisson(p, false, LogFactorial::Omitted)),
+        entry!("poisson_nll exact", elements, least f64::NEG_INFINITY, draw_log_rates, |x| x,
+            |_| PoissonNllLoss::new().compute_full(LogFactorial::Exact), dense, [],
+            |p, _| poisson(p, true, LogFactorial::Exact)),
+        entry!("poisson_nll rate stirling", elements, least f64::NEG_INFINITY,
+            draw_rates, |x| 1.0 + x,
+            |_| PoissonNllLoss::new().from_logits(false).compute_full(LogFactorial::Stirling),
+            dense, [],
+            |p, _| poisson(p, false, LogFactorial::Stirling)),
         entry!("sigmoid_bce", elements, least 0.0, draw_logits, |x| x,
             |_| SigmoidBceLoss::new(), dense, [],
             |p, _| reference::sigmoid_bce(&p.pred, p.label.dense(), None, false)),
@@ -87,18 +127,57 @@ pub fn table<T: Real>() -> Vec<Case<T>> {
     ]
 }
 
+/// The same losses with further options, which the properties would say nothing new about.
+fn variants<T: Real>() -> Vec<Case<T>> {
+    vec![
+        entry!("huber 2.5", elements, least 0.0, kinks |y| vec![y - 2.5, y + 2.5],
+            draw_regression, |x| x,
+            |_| HuberLoss::new(2.5).unwrap(), dense, [],
+            |p, _| reference::huber(&p.pred, p.label.dense(), 2.5)),
+        entry!("hinge 0.5", elements, least 0.0, kinks |y| vec![0.5 / y], draw_scores, |x| x,
+            |_| HingeLoss::new().margin(0.5).unwrap(), dense, [],
+            |p, _| reference::hinge(&p.pred, p.label.dense(), 0.5)),
+        entry!("squared_hinge", elements, least 0.0, kinks |y| vec![1.0 / y], draw_scores, |x| x,
+            |_| SquaredHingeLoss::new(), dense, [],
+            |p, _| reference::squared_hinge(&p.pred, p.label.dense(), 1.0)),
+        entry!("logistic binary", elements, least 0.0, draw_logits, |x| x,
+            |_| LogisticLoss::new().label_format(LabelFormat::Binary), dense, [],
+            |p, _| reference::logistic(&p.pred, p.label.dense(), LabelFormat::Binary)),
+        entry!("poisson_nll stirling", elements, least f64::NEG_INFINITY, draw_log_rates, |x| x,
+            |_| PoissonNllLoss::new().compute_full(LogFactorial::Stirling), dense, [],
+            |p, _| poisson(p, true, LogFactorial::Stirling)),
+        entry!("poisson_nll rate exact", elements, least f64::NEG_INFINITY,
+            draw_rates, |x| 1.0 + x,
+            |_| PoissonNllLoss::new().from_logits(false).compute_full(LogFactorial::Exact),
+            dense, [],
+            |p, _| poisson(p, false, LogFactorial::Exact)),
+    ]
+}
+
+fn poisson(problem: &Problem<f64>, from_logits: bool, full: LogFactorial) -> Terms {
+    let (pred, label) = (&problem.pred, problem.label.dense());
+    reference::poisson_nll(pred, label, from_logits, 1e-8, full)
+}
+
 /// The entry of that name.
 pub fn case<T: Real>(name: &str) -> Case<T> {
-    table()
-        .into_iter()
+    let mut all = table();
+    all.extend(variants());
+    all.into_iter()
         .find(|case| case.name == name)
         .expect("an entry of the table")
 }
 
-/// An entry: its name, `elements` or `rows`, the least loss, how inputs are drawn (`straight` where
-/// the loss is a straight line), where it is smooth, the loss made from a class axis, the kind of
+/// An entry: its name, `elements` or `rows`, the least loss, its kinks if it has any, how inputs are
+/// drawn (`straight` where the loss is a straight line), where it is smooth, the loss made from a class axis, the kind of
 /// label, the setters that only this loss has, and the reference.
 macro_rules! entry {
+    ($name:expr, $kind:ident, least $least:expr, kinks $kinks:expr, $($rest:tt)*) => {
+        Case {
+            kinks: $kinks,
+            ..entry!($name, $kind, least $least, $($rest)*)
+        }
+    };
     ($name:expr, $kind:ident, least $least:expr, straight $draw:ident, $smooth:expr,
      $loss:expr, $label:ident, [$($extra:ident),*], $terms:expr) => {
         Case {
@@ -115,6 +194,7 @@ macro_rules! entry {
             curved: true,
             draw: $draw::<T>,
             smooth: $smooth,
+            kinks: |_| vec![],
             terms: $terms,
             call: |inputs, setters, form| {
                 let request = setters.request;
@@ -357,12 +437,87 @@ fn without<T: Real>(pred: ArrayD<T>, label: Label<T>) -> Problem<T> {
     }
 }
 
-/// Anything, sometimes close to its label and sometimes far from it.
+/// Anything, sometimes close to its label, sometimes far from it, sometimes right on it or exactly 1
+/// away.
 fn draw_regression<T: Real>(shape: &[usize], _: usize, random: &mut Random) -> Problem<T> {
     let scale = [1.0, 1e-3, 1e4][random.below(3)];
-    let label: ArrayD<T> = filled(shape, || random.normal());
-    let pred = label.mapv(|y| T::of(y.wide() + scale * random.normal()));
+    // Eighths now and then, so that differences can be exact.
+    let label: ArrayD<T> = filled(shape, || match random.below(4) {
+        0 => random.below(32) as f64 / 8.0 - 2.0,
+        _ => random.normal(),
+    });
+    let pred = label.mapv(|y| {
+        let distance = match random.below(12) {
+            0 => 0.0,
+            1 => 1.0,
+            2 => -1.0,
+            _ => scale * random.normal(),
+        };
+        T::of(y.wide() + distance)
+    });
     without(pred, Label::Dense(label))
+}
+
+/// A label of -1 or 1, now and then another number.
+fn signed_label(random: &mut Random) -> f64 {
+    match random.below(10) {
+        0 => random.within(-2.0, 2.0),
+        1 => [0.0, 0.5, -2.0][random.below(3)],
+        n => [-1.0, 1.0][n % 2],
+    }
+}
+
+/// Scores on both sides of every margin, and right at it.
+fn draw_scores<T: Real>(shape: &[usize], _: usize, random: &mut Random) -> Problem<T> {
+    let scale = [2.0, 0.01, 1e4][random.below(3)];
+    let label: ArrayD<T> = filled(shape, || signed_label(random));
+    let pred = label.mapv(|y| {
+        let score = match random.below(6) {
+            0 => y.wide() * [0.5, 1.0, 2.0][random.below(3)],
+            1 => y.wide() + 1e-3 * random.normal(),
+            _ => scale * random.normal(),
+        };
+        T::of(score)
+    });
+    without(pred, Label::Dense(label))
+}
+
+fn draw_signed_logits<T: Real>(shape: &[usize], axis: usize, random: &mut Random) -> Problem<T> {
+    let mut problem = draw_logits(shape, axis, random);
+    problem.label = Label::Dense(filled(shape, || signed_label(random)));
+    problem
+}
+
+/// Counts, often 0 or 1, now and then large or not whole.
+fn draw_counts<T: Real>(shape: &[usize], random: &mut Random) -> Label<T> {
+    let scale = [2.0, 30.0, 1e5][random.below(3)];
+    Label::Dense(filled(shape, || match random.below(8) {
+        0 => 0.0,
+        1 => 1.0,
+        2 => 3.0 * random.unit(),
+        3 => scale * random.exponential(),
+        _ => (scale * random.exponential()).floor(),
+    }))
+}
+
+fn draw_log_rates<T: Real>(shape: &[usize], _: usize, random: &mut Random) -> Problem<T> {
+    let scale = [1.0, 0.01, 6.0][random.below(3)];
+    let pred = filled(shape, || match random.below(12) {
+        0 => 0.0,
+        _ => scale * random.normal(),
+    });
+    without(pred, draw_counts(shape, random))
+}
+
+fn draw_rates<T: Real>(shape: &[usize], _: usize, random: &mut Random) -> Problem<T> {
+    let scale = [1.0, 1e-3, 100.0][random.below(3)];
+    let pred = filled(shape, || match random.below(12) {
+        0 => 0.0,
+        1 => 1.0,
+        2 => 10.0_f64.powf(-12.0 * random.unit()),
+        _ => scale * random.exponential(),
+    });
+    without(pred, draw_counts(shape, random))
 }
 
 /// A label in [0, 1], often at its ends.
