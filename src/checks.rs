@@ -8,13 +8,34 @@ use crate::{Error, Reduction};
 
 /// An option that must be a finite number.
 pub(crate) fn finite(option: &'static str, value: f64) -> Result<f64, Error> {
-    if value.is_finite() {
-        Ok(value)
+    option_value(option, value, "a finite number", value.is_finite())
+}
+
+/// An option that must be a finite number above 0.
+pub(crate) fn positive(option: &'static str, value: f64) -> Result<f64, Error> {
+    let fits = value.is_finite() && value > 0.0;
+    option_value(option, value, "a finite number above 0", fits)
+}
+
+/// An option that must be a finite number, 0 or more.
+pub(crate) fn not_negative(option: &'static str, value: f64) -> Result<f64, Error> {
+    let fits = value.is_finite() && value >= 0.0;
+    option_value(option, value, "a finite number, 0 or more", fits)
+}
+
+fn option_value(
+    option: &'static str,
+    found: f64,
+    expected: &'static str,
+    fits: bool,
+) -> Result<f64, Error> {
+    if fits {
+        Ok(found)
     } else {
         Err(Error::Value {
             option,
-            found: value,
-            expected: "a finite number",
+            found,
+            expected,
         })
     }
 }

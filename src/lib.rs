@@ -86,8 +86,9 @@ pub use element::Element;
 pub use error::Error;
 pub use exec::{Exec, Threading};
 pub use losses::{
-    ClassLabel, CosineEmbeddingLoss, L2Loss, SdmlLoss, SigmoidBceLoss, SignLabel, SoftmaxCeLoss,
-    TripletLoss,
+    ClassLabel, CosineEmbeddingLoss, HingeLoss, HuberLoss, KlDivLoss, L1Loss, L2Loss, LabelFormat,
+    LogFactorial, LogisticLoss, PoissonNllLoss, SdmlLoss, SigmoidBceLoss, SignLabel, SoftmaxCeLoss,
+    SquaredHingeLoss, TripletLoss,
 };
 pub use reduction::Reduction;
 pub use simd::Level;

@@ -6,7 +6,10 @@ use common::call::{Inputs, LabelView, Request, Setters, assert_refused};
 use common::cases::{Case, Label, Problem, Unit, case, table};
 use common::levels::for_each_level;
 use common::random::Random;
-use lossgrad::{Error, L2Loss, Reduction, SigmoidBceLoss, SoftmaxCeLoss};
+use lossgrad::{
+    Error, HingeLoss, HuberLoss, L2Loss, PoissonNllLoss, Reduction, SigmoidBceLoss, SoftmaxCeLoss,
+    SquaredHingeLoss,
+};
 use ndarray::{Array1, Array2, ArrayD, array};
 
 /// A call that is in order, to be spoilt.
@@ -146,11 +149,11 @@ fn factors_of_another_shape() {
     for case in table::<f32>() {
         let (problem, request) = call(&case, &[4, 3, 5]);
         let mut all = wrong.to_vec();
-        if case.unit != Unit::Element {
+        if !matches!(case.unit, Unit::Element | Unit::Class) {
             all.push(vec![4, 3, 5]);
             all.push(vec![1, 1, 5]);
         }
-        if !case.classes() {
+        if !matches!(case.unit, Unit::Row | Unit::LastRow) {
             all.push(vec![4, 3]);
         }
         for shape in all {
@@ -442,6 +445,50 @@ fn options_that_are_no_numbers() {
             assert_eq!((option, found.to_bits()), ("weight", weight.to_bits()));
         }
     }
+}
+
+#[test]
+fn options_that_a_loss_is_not_defined_for() {
+    fn refused<L: std::fmt::Debug>(
+        result: Result<L, Error>,
+        option: &str,
+        found: f64,
+        expected: &str,
+    ) {
+        let error = result.unwrap_err();
+        assert_message(&error, &format!("{option} is {found}, expected {expected}"));
+    }
+    let no_numbers = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
+    for found in no_numbers {
+        let finite = "a finite number";
+        refused(HingeLoss::new().margin(found), "margin", found, finite);
+        refused(
+            SquaredHingeLoss::new().margin(found),
+            "margin",
+            found,
+            finite,
+        );
+        refused(HuberLoss::default().weight(found), "weight", found, finite);
+    }
+    for found in [0.0, -0.0, -1.0, -f64::MIN_POSITIVE]
+        .into_iter()
+        .chain(no_numbers)
+    {
+        refused(
+            HuberLoss::new(found),
+            "rho",
+            found,
+            "a finite number above 0",
+        );
+    }
+    for found in [-1e-8, -f64::MIN_POSITIVE].into_iter().chain(no_numbers) {
+        let poisson = PoissonNllLoss::new().epsilon(found);
+        refused(poisson, "epsilon", found, "a finite number, 0 or more");
+    }
+    assert_eq!(HuberLoss::new(1.0), Ok(HuberLoss::default()));
+    assert!(HuberLoss::new(f64::MIN_POSITIVE / 2.0).is_ok());
+    assert!(HingeLoss::new().margin(-2.0).is_ok());
+    assert!(PoissonNllLoss::new().epsilon(0.0).is_ok());
 }
 
 #[test]

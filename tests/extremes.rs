@@ -8,7 +8,10 @@ use common::contract::assert_outcome;
 use common::levels::{emulated, for_each_level};
 use common::random::Random;
 use common::real::{Real, assert_same_bits};
-use lossgrad::{Exec, L2Loss, Level, Reduction, SigmoidBceLoss, SoftmaxCeLoss, Threading};
+use lossgrad::{
+    Exec, HuberLoss, L2Loss, Level, LogFactorial, PoissonNllLoss, Reduction, SigmoidBceLoss,
+    SoftmaxCeLoss, Threading,
+};
 use ndarray::{Array1, Array2, ArrayD, Axis, array};
 
 const LN_2: f64 = std::f64::consts::LN_2;
@@ -231,12 +234,13 @@ fn logits_at_the_ends_of_the_range() {
     });
 }
 
-/// Per element: loss and gradient of logits and labels, at every level.
-fn check_bce<T: Real>(cases: &[(f64, f64)], pos_weight: Option<f64>) -> Vec<(T, T)> {
-    let case = case::<T>(match pos_weight {
-        Some(_) => "sigmoid_bce pos_weight",
-        None => "sigmoid_bce",
-    });
+/// Per element: loss and gradient of predictions and labels, at every level, within the contract.
+fn check_elements<T: Real>(
+    name: &str,
+    cases: &[(f64, f64)],
+    pos_weight: Option<f64>,
+) -> Vec<(T, T)> {
+    let case = case::<T>(name);
     // Repeated, so that every element is in a full vector once and in a tail once.
     let count = cases.len();
     let column = |pick: fn(&(f64, f64)) -> f64, times: usize| {
@@ -266,6 +270,33 @@ fn check_bce<T: Real>(cases: &[(f64, f64)], pos_weight: Option<f64>) -> Vec<(T, 
         });
     }
     result
+}
+
+/// Predictions and labels with the exact losses and gradients they have; NaN is NaN.
+fn check_values(name: &str, table: &[((f64, f64), (f64, f64))]) {
+    fn check<T: Real>(name: &str, table: &[((f64, f64), (f64, f64))]) {
+        let cases: Vec<_> = table.iter().map(|row| row.0).collect();
+        let results = check_elements::<T>(name, &cases, None);
+        for ((loss, grad), &(input, wanted)) in results.into_iter().zip(table) {
+            let same =
+                |a: T, b: f64| a.wide() == T::of(b).wide() || (a.wide().is_nan() && b.is_nan());
+            assert!(
+                same(loss, wanted.0) && same(grad, wanted.1),
+                "{name} of {input:?} in {}: {loss} and {grad}, expected {wanted:?}",
+                T::NAME,
+            );
+        }
+    }
+    check::<f32>(name, table);
+    check::<f64>(name, table);
+}
+
+fn check_bce<T: Real>(cases: &[(f64, f64)], pos_weight: Option<f64>) -> Vec<(T, T)> {
+    let name = match pos_weight {
+        Some(_) => "sigmoid_bce pos_weight",
+        None => "sigmoid_bce",
+    };
+    check_elements(name, cases, pos_weight)
 }
 
 fn each_binary_call<T: Real>(cases: &[(f64, f64)], mut test: impl FnMut(&[(T, T)])) {
@@ -480,6 +511,261 @@ fn differences_at_the_ends_of_the_range() {
     });
 }
 
+const INF: f64 = f64::INFINITY;
+const NAN: f64 = f64::NAN;
+
+#[test]
+fn absolute_errors_at_the_tie_and_at_the_ends() {
+    check_values(
+        "l1",
+        &[
+            ((1.5, 1.5), (0.0, 0.0)),
+            ((-0.0, 0.0), (0.0, 0.0)),
+            ((1e-30, 0.0), (1e-30, 1.0)),
+            ((0.0, 1e-30), (1e-30, -1.0)),
+            ((INF, 0.0), (INF, 1.0)),
+            ((-INF, 0.0), (INF, -1.0)),
+            ((0.0, INF), (INF, -1.0)),
+            ((INF, INF), (NAN, NAN)),
+            ((NAN, 0.0), (NAN, NAN)),
+            ((0.0, -NAN), (NAN, NAN)),
+        ],
+    );
+}
+
+#[test]
+fn huber_at_its_threshold_and_at_the_ends() {
+    check_values(
+        "huber 2.5",
+        &[
+            ((0.0, 0.0), (0.0, 0.0)),
+            ((2.5, 0.0), (1.25, 1.0)),
+            ((0.0, 2.5), (1.25, -1.0)),
+            ((3.5, 0.0), (2.25, 1.0)),
+            ((INF, 0.0), (INF, 1.0)),
+            ((-INF, 0.0), (INF, -1.0)),
+            ((0.0, INF), (INF, -1.0)),
+            ((INF, INF), (NAN, NAN)),
+            ((NAN, 0.0), (NAN, NAN)),
+            ((0.0, -NAN), (NAN, NAN)),
+        ],
+    );
+    // The published values for a threshold of 2, and thresholds at the ends of the range.
+    let (pred, label) = (array![[0.5_f32, 2.0, 3.0, 1e30]], Array2::zeros([1, 4]));
+    for (rho, losses, slopes) in [
+        (2.0, [0.0625, 1.0, 2.0, 1e30], [0.25, 1.0, 1.0, 1.0]),
+        (1e-300, [0.5, 2.0, 3.0, 1e30], [1.0; 4]),
+        (
+            1e300,
+            [0.0, 0.0, 0.0, 5.8774717e21],
+            [0.0, 0.0, 0.0, 1.1754943e-8],
+        ),
+    ] {
+        for_each_level(|exec| {
+            let huber = HuberLoss::new(rho).unwrap();
+            let call = huber
+                .on(&pred, &label)
+                .reduction(Reduction::None)
+                .exec(exec);
+            let (loss, grad) = call.loss_and_grad().unwrap();
+            for (at, (loss, grad)) in loss.iter().zip(&grad).enumerate() {
+                assert_near_to(*loss, losses[at]);
+                assert_near_to(*grad, slopes[at]);
+            }
+        });
+    }
+}
+
+/// Within what f32 holds; numbers below the normal ones are as good as 0.
+#[track_caller]
+fn assert_near_to(actual: f32, expected: f32) {
+    let allowed = 1e-6 * expected.abs() + 4.0 * f32::MIN_POSITIVE;
+    assert!(
+        (actual - expected).abs() <= allowed,
+        "{actual:e}, expected {expected:e}"
+    );
+}
+
+#[test]
+fn hinges_at_their_kink_and_at_the_ends() {
+    let rows = [
+        // Prediction, label, what is missing to a margin of 1, and whether that has a gradient.
+        (1.0, 1.0, 0.0, false),
+        (-1.0, -1.0, 0.0, false),
+        (2.0, 0.5, 0.0, false),
+        (0.0, 1.0, 1.0, true),
+        (0.25, -1.0, 1.25, true),
+        (3.0, 0.0, 1.0, true),
+        (INF, 1.0, 0.0, false),
+        (-INF, -1.0, 0.0, false),
+        (1.0, INF, 0.0, false),
+        (-INF, 1.0, INF, true),
+        (INF, -1.0, INF, true),
+        (INF, 0.0, NAN, true),
+        (NAN, 1.0, NAN, true),
+        (-NAN, -1.0, NAN, true),
+        (1.0, NAN, NAN, true),
+    ];
+    let table = |value: fn(f64) -> f64, slope: fn(f64, f64) -> f64| {
+        let row = |&(x, y, missing, active): &(f64, f64, f64, bool)| {
+            let slope = if active { slope(y, missing) } else { 0.0 };
+            ((x, y), (value(missing), slope))
+        };
+        rows.iter().map(row).collect::<Vec<_>>()
+    };
+    check_values(
+        "hinge",
+        &table(|m| m, |y, m| if m.is_nan() { NAN } else { -y }),
+    );
+    check_values(
+        "squared_hinge",
+        &table(
+            |m| m * m,
+            |y, m| if m.is_nan() { NAN } else { -2.0 * y * m },
+        ),
+    );
+}
+
+/// `ln(1 + e^200)` overflows `f32` as it stands.
+#[test]
+fn logistic_losses_of_confident_scores() {
+    let tail = 2.061153620314381e-9;
+    check_values(
+        "logistic",
+        &[
+            ((-200.0, 1.0), (200.0, -1.0)),
+            ((200.0, -1.0), (200.0, 1.0)),
+            ((0.0, 1.0), (LN_2, -0.5)),
+            ((-0.0, -1.0), (LN_2, 0.5)),
+            ((0.0, 0.0), (LN_2, 0.0)),
+            ((INF, 1.0), (0.0, 0.0)),
+            ((-INF, -1.0), (0.0, 0.0)),
+            ((INF, -1.0), (INF, 1.0)),
+            ((-INF, 1.0), (INF, -1.0)),
+            ((INF, 0.5), (INF, 0.25)),
+            ((NAN, 1.0), (NAN, NAN)),
+            ((0.0, NAN), (NAN, NAN)),
+        ],
+    );
+    check_values(
+        "logistic binary",
+        &[
+            ((-200.0, 1.0), (200.0, -1.0)),
+            ((0.0, 0.0), (LN_2, 0.5)),
+            ((INF, 0.0), (INF, 1.0)),
+        ],
+    );
+    fn check<T: Real>(tail: f64) {
+        let exact = T::CONTRACT.loss.max(1e-12);
+        let results = check_elements::<T>("logistic", &[(20.0, 1.0), (-20.0, -1.0)], None);
+        for ((loss, grad), sign) in results.into_iter().zip([-1.0, 1.0]) {
+            assert_close(loss, tail, exact);
+            assert_close(grad, sign * 2.061153618190e-9, exact);
+        }
+    }
+    check::<f32>(tail);
+    check::<f64>(tail);
+}
+
+#[test]
+fn counts_at_the_ends() {
+    check_values(
+        "poisson_nll",
+        &[
+            ((0.0, 0.0), (1.0, 1.0)),
+            ((0.0, 1.0), (1.0, 0.0)),
+            ((-INF, 0.0), (0.0, 0.0)),
+            ((-INF, 3.0), (INF, -3.0)),
+            ((-INF, -3.0), (-INF, 3.0)),
+            ((INF, 0.0), (INF, INF)),
+            ((INF, 3.0), (INF, INF)),
+            ((INF, -3.0), (INF, INF)),
+            ((1e30, 3.0), (INF, INF)),
+            ((-2.0, INF), (INF, -INF)),
+            ((2.0, INF), (-INF, -INF)),
+            ((INF, INF), (NAN, NAN)),
+            ((NAN, 0.0), (NAN, NAN)),
+            ((0.0, NAN), (NAN, NAN)),
+        ],
+    );
+    check_values(
+        "poisson_nll rate",
+        &[
+            ((1.0, 0.0), (1.0, 1.0)),
+            ((0.0, 0.0), (0.0, 1.0)),
+            ((INF, 0.0), (INF, 1.0)),
+            ((INF, 3.0), (INF, 1.0)),
+            ((-1.0, 0.0), (NAN, NAN)),
+            ((-1.0, 3.0), (NAN, NAN)),
+            ((-INF, 0.0), (NAN, NAN)),
+            ((2.0, INF), (-INF, -INF)),
+            ((NAN, 0.0), (NAN, NAN)),
+            ((1.0, NAN), (NAN, NAN)),
+        ],
+    );
+    // A label of 0 never had a factorial to approximate.
+    for name in ["poisson_nll stirling", "poisson_nll exact"] {
+        check_values(
+            name,
+            &[
+                ((0.0, 0.0), (1.0, 1.0)),
+                ((0.0, 1.0), (1.0, 0.0)),
+                ((INF, 3.0), (INF, INF)),
+                ((-INF, 0.0), (0.0, 0.0)),
+                ((NAN, 2.0), (NAN, NAN)),
+                ((0.0, NAN), (NAN, NAN)),
+            ],
+        );
+    }
+    check_values("poisson_nll stirling", &[((0.0, -2.0), (1.0, 3.0))]);
+    check_values("poisson_nll exact", &[((0.0, -2.0), (NAN, 3.0))]);
+}
+
+#[test]
+fn published_counts() {
+    fn check<T: Real>() {
+        let exact = T::CONTRACT.loss.max(1e-10);
+        // A rate of 3 for 5 events: the logarithm of the factorial, and Stirling's.
+        for (name, full) in [
+            ("poisson_nll rate exact", 2.2944302994),
+            ("poisson_nll rate stirling", 2.2777856083),
+        ] {
+            let loss = check_elements::<T>(name, &[(3.0, 5.0)], None)[0].0.wide();
+            // The terms that add up to it are some 5 times as large.
+            assert!((loss - full).abs() <= 5.0 * exact * full, "{name}: {loss}");
+        }
+        // A rate of 0 with ε.
+        let (loss, grad) = check_elements::<T>("poisson_nll rate", &[(0.0, 2.0)], None)[0];
+        assert_close(loss, -2.0 * 1e-8_f64.ln(), exact);
+        assert_close(grad, 1.0 - 2e8, 1e-6);
+    }
+    check::<f32>();
+    check::<f64>();
+}
+
+/// Without ε a rate of 0 is an ordinary input too.
+#[test]
+fn a_rate_of_zero_without_epsilon() {
+    let loss = PoissonNllLoss::new()
+        .from_logits(false)
+        .epsilon(0.0)
+        .unwrap();
+    let (pred, label) = (array![0.0_f32, 0.0, -0.0], array![0.0, 2.0, 0.0]);
+    for full in [
+        LogFactorial::Omitted,
+        LogFactorial::Stirling,
+        LogFactorial::Exact,
+    ] {
+        for_each_level(|exec| {
+            let call = loss.compute_full(full).on(&pred, &label);
+            let call = call.reduction(Reduction::None).exec(exec);
+            let (loss, grad) = call.loss_and_grad().unwrap();
+            assert_eq!(loss, array![0.0, f32::INFINITY, 0.0].into_dyn());
+            assert_eq!(grad, array![1.0, f32::NEG_INFINITY, 1.0]);
+        });
+    }
+}
+
 /// NaN in one prediction or label: the loss and gradient of its unit, and of nothing else.
 #[test]
 fn nan_reaches_its_own_unit_and_no_other() {
@@ -526,7 +812,7 @@ fn check_nan<T: Real>(
     // How many of its axes a unit shares with the NaN.
     let shared = match case.unit {
         Unit::Element => 3,
-        Unit::Row | Unit::LastRow => 2,
+        Unit::Row | Unit::Class | Unit::LastRow => 2,
         Unit::Sample => 1,
     };
     let reached = |index: &[usize]| index[..shared] == at[..shared];

@@ -9,28 +9,27 @@ use common::cases::{Case, Label, Problem, case};
 use common::contract::assert_outcome;
 use common::levels::for_each_level;
 use common::real::Real;
+use lossgrad::Reduction;
 use ndarray::ArrayD;
 use serde::Deserialize;
 
 /// Losses that the recording has and this library not yet. A loss leaves this list when it enters
 /// [`entry_of`].
-const NOT_YET: [&str; 8] = [
-    "CTCLoss",
+const NOT_YET: [&str; 1] = ["CTCLoss"];
+
+const SUPPORTED: [&str; 13] = [
+    "CosineEmbeddingLoss",
     "HingeLoss",
     "HuberLoss",
     "KLDivLoss",
     "L1Loss",
+    "L2Loss",
     "LogisticLoss",
     "PoissonNLLLoss",
-    "SquaredHingeLoss",
-];
-
-const SUPPORTED: [&str; 6] = [
-    "CosineEmbeddingLoss",
-    "L2Loss",
     "SDMLLoss",
     "SigmoidBCELoss",
     "SoftmaxCELoss",
+    "SquaredHingeLoss",
     "TripletLoss",
 ];
 
@@ -60,8 +59,11 @@ struct Options {
     from_sigmoid: Option<bool>,
     from_logits: Option<bool>,
     sparse_label: Option<bool>,
+    rho: Option<f64>,
     margin: Option<f64>,
     smoothing_parameter: Option<f64>,
+    label_format: Option<String>,
+    compute_full: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -105,8 +107,32 @@ fn entry_of(recorded: &Recorded) -> &'static str {
     let pos_weight = recorded.inputs.contains_key("pos_weight");
     match (&*recorded.loss, options.from_sigmoid == Some(true)) {
         ("CosineEmbeddingLoss", _) => "cosine_embedding",
+        ("HingeLoss", _) => "hinge",
+        ("HuberLoss", _) => "huber",
+        ("KLDivLoss", _) => match options.from_logits {
+            // Unlike the other losses' it defaults to true.
+            Some(false) => "kl_div of logits",
+            _ => "kl_div",
+        },
+        ("L1Loss", _) => "l1",
         ("L2Loss", _) => "l2",
+        ("LogisticLoss", _) => match options.label_format.as_deref() {
+            None | Some("signed") => "logistic",
+            Some("binary") => "logistic binary",
+            Some(format) => panic!("no entry for {format} labels"),
+        },
+        ("PoissonNLLLoss", _) => {
+            // Unlike the other losses' it defaults to true.
+            let rate = options.from_logits == Some(false);
+            match (rate, options.compute_full == Some(true)) {
+                (false, false) => "poisson_nll",
+                (true, false) => "poisson_nll rate",
+                (false, true) => "poisson_nll stirling",
+                (true, true) => "poisson_nll rate stirling",
+            }
+        }
         ("SDMLLoss", _) => "sdml",
+        ("SquaredHingeLoss", _) => "squared_hinge",
         ("TripletLoss", _) => "triplet",
         ("SigmoidBCELoss", false) if pos_weight => "sigmoid_bce pos_weight",
         ("SigmoidBCELoss", false) => "sigmoid_bce",
@@ -139,7 +165,7 @@ fn operands_of(loss: &str) -> &'static [&'static str] {
 fn problem<T: Real>(recorded: &Recorded, sparse: bool) -> Problem<T> {
     let input = |name: &str| recorded.inputs.get(name);
     let wide = |tensor: &Tensor<f32>| tensor.map(|v| T::of(f64::from(v)));
-    let label = match input("label") {
+    let label = match input("label").or(input("target")) {
         Some(label) if sparse => Label::Sparse(label.map(|class| class as i32)),
         Some(label) => Label::Dense(wide(label)),
         None => Label::None,
@@ -216,6 +242,12 @@ fn run<T: Real>(recorded: &Recorded) {
 fn request<T: Real>(recorded: &Recorded) -> Request<T> {
     let options = &recorded.options;
     Request {
+        // Gluon averages Poisson over the batch too, and sums a divergence.
+        reduction: match &*recorded.loss {
+            "PoissonNLLLoss" => Reduction::Mean,
+            "KLDivLoss" => Reduction::SampleSum,
+            _ => Reduction::SampleMean,
+        },
         weight: match &*recorded.loss {
             // Gluon takes a weight and does nothing with it.
             "SDMLLoss" => 1.0,
@@ -223,7 +255,10 @@ fn request<T: Real>(recorded: &Recorded) -> Request<T> {
         },
         batch_axis: options.batch_axis.unwrap_or(0),
         class_axis: options.axis.unwrap_or(-1),
-        number: options.margin.or(options.smoothing_parameter),
+        number: options
+            .rho
+            .or(options.margin)
+            .or(options.smoothing_parameter),
         sample_weight: recorded
             .inputs
             .get("sample_weight")
@@ -262,6 +297,41 @@ fn gluon_sdml_loss() {
 #[test]
 fn gluon_triplet_loss() {
     run_all("TripletLoss");
+}
+
+#[test]
+fn gluon_hinge_loss() {
+    run_all("HingeLoss");
+}
+
+#[test]
+fn gluon_huber_loss() {
+    run_all("HuberLoss");
+}
+
+#[test]
+fn gluon_kl_div_loss() {
+    run_all("KLDivLoss");
+}
+
+#[test]
+fn gluon_l1_loss() {
+    run_all("L1Loss");
+}
+
+#[test]
+fn gluon_logistic_loss() {
+    run_all("LogisticLoss");
+}
+
+#[test]
+fn gluon_poisson_nll_loss() {
+    run_all("PoissonNLLLoss");
+}
+
+#[test]
+fn gluon_squared_hinge_loss() {
+    run_all("SquaredHingeLoss");
 }
 
 #[test]

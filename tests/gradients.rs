@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::call::{Form, Outcome, Request, expected, fused};
-use common::cases::{Case, Problem, table};
+use common::call::{Form, Outcome, Own, Request, expected, fused};
+use common::cases::{Case, Label, Problem, table};
 use common::layouts::Layout;
 use common::levels::for_each_level;
 use common::random::Random;
@@ -43,15 +43,34 @@ fn weighted_call(
     problem
         .pred
         .mapv_inplace(|x| (case.smooth)(if x.is_finite() { x } else { 0.0 }));
+    let number = case.numbers.get(random.below(1 + case.numbers.len()));
+    let own = Own {
+        axis: class_axis as isize,
+        number: number.copied(),
+    };
+    if let Label::Dense(label) = &problem.label {
+        let away = |x: &mut f64, &y: &f64| *x = away_from_kinks(*x, &(case.kinks)(y, own));
+        problem.pred.zip_mut_with(label, away);
+    }
     let mut request = Request {
         weight: 0.7,
-        class_axis: class_axis as isize,
+        class_axis: own.axis,
+        number: own.number,
         reduction,
         ..Request::default()
     };
     request.sample_weight = Some(factor(&request.units(&shape, case), random));
     request.upstream = Some(factor(&request.loss_shape(&shape, case), random));
     (problem, request)
+}
+
+/// A power of two, so that the points lie where they are said to.
+const STEP: f64 = 1.0 / 1024.0;
+
+/// The nearest prediction that has no kink among the points that differences look at.
+fn away_from_kinks(x: f64, kinks: &[f64]) -> f64 {
+    let near = kinks.iter().find(|&kink| (x - kink).abs() < 4.0 * STEP);
+    near.map_or(x, |kink| kink + 8.0 * STEP)
 }
 
 #[test]
@@ -92,8 +111,6 @@ fn difference(
     operand: usize,
     index: &ndarray::IxDyn,
 ) -> f64 {
-    // A power of two, so that the points lie where they are said to.
-    let step = 0.5_f64.powi(10);
     let mut shifted = |by: f64| {
         let entry = |problem: &mut Problem<f64>, value: Option<f64>| {
             let operand = problem.operands_mut().nth(operand).expect("an input");
@@ -102,14 +119,14 @@ fn difference(
             before
         };
         let at = entry(problem, None);
-        entry(problem, Some(at + by * step));
+        entry(problem, Some(at + by * STEP));
         let value = objective(case, problem, request);
         entry(problem, Some(at));
         value
     };
     let near = shifted(1.0) - shifted(-1.0);
     let far = shifted(2.0) - shifted(-2.0);
-    (8.0 * near - far) / (12.0 * step)
+    (8.0 * near - far) / (12.0 * STEP)
 }
 
 /// Upstream is a factor of the gradient, and of nothing else.
@@ -314,15 +331,13 @@ fn confident_rows_cost_little_and_never_less_than_nothing() {
                 row[5] = T::of(f64::from(margin) * 0.25);
             }
             problem.label = match problem.label {
-                common::cases::Label::Sparse(label) => {
-                    common::cases::Label::Sparse(label.mapv(|_| 5))
-                }
-                common::cases::Label::Dense(mut label) => {
+                Label::Sparse(label) => Label::Sparse(label.mapv(|_| 5)),
+                Label::Dense(mut label) => {
                     label.fill(T::of(0.0));
                     label.index_axis_mut(Axis(1), 5).fill(T::of(1.0));
-                    common::cases::Label::Dense(label)
+                    Label::Dense(label)
                 }
-                common::cases::Label::None => unreachable!("rows have labels"),
+                Label::None => unreachable!("rows have labels"),
             };
             let request = Request::<T>::reduction(Reduction::None);
             let reduced = expected(&case, &problem, &request);

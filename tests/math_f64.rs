@@ -55,6 +55,89 @@ fn sigmoid(x: f64) -> Exact {
     Exact::Big(near / (big(1.0) + t))
 }
 
+/// The Bernoulli numbers of even index from 2 on.
+const BERNOULLI: [(i128, i128); 20] = [
+    (1, 6),
+    (-1, 30),
+    (1, 42),
+    (-1, 30),
+    (5, 66),
+    (-691, 2730),
+    (7, 6),
+    (-3617, 510),
+    (43867, 798),
+    (-174611, 330),
+    (854513, 138),
+    (-236364091, 2730),
+    (8553103, 6),
+    (-23749461029, 870),
+    (8615841276005, 14322),
+    (-7709321041217, 510),
+    (2577687858367, 6),
+    (-26315271553053477373, 1919190),
+    (2929993913841559, 6),
+    (-261082718496449122051, 13530),
+];
+
+fn big_integer(x: i128) -> Big {
+    Big::from(x).with_precision(BITS).value()
+}
+
+fn big_decimal(digits: &str) -> Big {
+    let decimal: FBig<HalfEven, 10> = digits.parse().expect("a number");
+    decimal.with_base_and_precision::<2>(BITS).value()
+}
+
+/// `ln(z!)` by Stirling's series, whose 21st term is below 2^-190 here.
+fn stirling_series(z: Big) -> Big {
+    let half_ln_2_pi =
+        big_decimal("0.918938533204672741780329736405617639861397473637783412817154048");
+    let ln = z.ln();
+    let mut sum = &z * &ln - &z + ln / big(2.0) + half_ln_2_pi;
+    let mut power = z.clone();
+    for (n, (over, under)) in (1..).zip(BERNOULLI) {
+        let under = under * (2 * n) * (2 * n - 1);
+        sum += big_integer(over) / (big_integer(under) * &power);
+        power = &power * &z * &z;
+    }
+    sum
+}
+
+fn ln_factorial(y: f64) -> Exact {
+    if y < 0.0 {
+        return Exact::F64(f64::NAN);
+    }
+    if y == 0.0 || y == 1.0 || y == f64::INFINITY {
+        // At 0 the function falls, so its zero has the sign of what is beside it.
+        return Exact::F64(if y == 0.0 {
+            -y
+        } else if y == 1.0 {
+            0.0
+        } else {
+            y
+        });
+    }
+    if y < 2f64.powi(-60) {
+        let gamma =
+            big_decimal("0.577215664901532860606512090082402431042159335939923598805767235");
+        let curvature =
+            big_decimal("0.822467033424113218236207583323012594609474950603399218867779115");
+        return Exact::Big(big(y) * (curvature * big(y) - gamma));
+    }
+    let mut product = big(1.0);
+    let mut z = big(y);
+    while z < big(70.0) {
+        z += big(1.0);
+        product *= &z;
+    }
+    let shift = if product == big(1.0) {
+        big(0.0)
+    } else {
+        product.ln()
+    };
+    Exact::Big(stirling_series(z) - shift)
+}
+
 fn exact(name: &str, x: f64) -> Exact {
     if x.is_nan() {
         return Exact::F64(x);
@@ -79,6 +162,7 @@ fn exact(name: &str, x: f64) -> Exact {
             Exact::Big(big) => Exact::Big(-big),
             Exact::F64(x) => Exact::F64(-x),
         },
+        "ln_factorial" => ln_factorial(x),
         _ => panic!("no exact {name}"),
     }
 }
@@ -143,7 +227,8 @@ fn arguments(count: u64) -> Vec<f64> {
             x.extend([edge, edge - 1.0]);
         }
     }
-    // Near 1, where log changes sign.
+    x.extend([1.5, 2.0, 2.5, 2.55e305]);
+    // Near 1, where log and ln_factorial change sign.
     x.extend((0..200).map(|i| 1.0 + (f64::from(i) - 100.0) * f64::EPSILON));
     let mut all = Vec::new();
     for x in x.into_iter().filter(|x| x.is_finite()) {
@@ -234,4 +319,57 @@ macro_rules! judge {
     };
 }
 
-judge!(exp exp_nonpos expm1 log log1p sigmoid softplus log_sigmoid);
+judge!(exp exp_nonpos expm1 log log1p sigmoid softplus log_sigmoid ln_factorial);
+
+/// The oracle of `ln_factorial` is this suite's own, so mpmath's `loggamma` at 400 digits judges it:
+/// `(y, ln(y!))`, rounded to the nearest f64.
+#[test]
+fn logarithms_of_factorials_by_mpmath() {
+    let published = [
+        (1e-300, -5.772156649015329e-301),
+        (1e-30, -5.772156649015329e-31),
+        (1e-16, -5.772156649015328e-17),
+        (1e-08, -5.772156566768626e-09),
+        (0.001, -0.0005763935982833696),
+        (0.1, -0.04987244125983973),
+        (0.25, -0.09827183642181316),
+        (0.5, -0.12078223763524522),
+        (0.75, -0.08440112102048555),
+        (0.99, -0.004195529088791668),
+        (0.9999999999, -4.2278437004755317e-11),
+        (0.9999999999999999, -4.6938490327715585e-17),
+        (1.0000000000000002, 9.38769806554312e-17),
+        (1.0000000001, 4.2278437011204657e-11),
+        (1.01, 0.004260022907098441),
+        (1.25, 0.1248717148923966),
+        (1.5, 0.2846828704729192),
+        (2.0, 0.6931471805599453),
+        (2.4999999999999996, 1.2009736023470738),
+        (2.5, 1.2009736023470743),
+        (3.0, 1.791759469228055),
+        (4.5, 3.9578139676187165),
+        (7.0, 8.525161361065415),
+        (10.0, 15.104412573075516),
+        (20.0, 42.335616460753485),
+        (33.3, 86.10928097864134),
+        (50.0, 148.47776695177302),
+        (69.9, 230.01355241085508),
+        (70.1, 230.86467656233995),
+        (100.0, 363.73937555556347),
+        (170.0, 706.5730622457874),
+        (1234.5, 7557.6693223866805),
+        (1000000.0, 12815518.384658169),
+        (10000000000.0, 220258509311.83643),
+        (1e20, 4.505170185988091e21),
+        (1e100, 2.2925850929940456e102),
+        (1e300, 6.897755278982137e302),
+        (2.5e305, 1.7555118602376452e308),
+    ];
+    for (y, published) in published {
+        let ours = match ln_factorial(y) {
+            Exact::Big(big) => big.to_f64().value(),
+            Exact::F64(exact) => exact,
+        };
+        assert_eq!(ours, published, "ln({y:e}!)");
+    }
+}

@@ -155,6 +155,20 @@ macro_rules! special_values {
                     "log_sigmoid",
                     &[(INF, -0.0), (-INF, -INF), (MAX, -0.0), (-MAX, -MAX)],
                 ),
+                (
+                    "ln_factorial",
+                    &[
+                        (0.0, -0.0),
+                        (-0.0, 0.0),
+                        (1.0, 0.0),
+                        (INF, INF),
+                        (MAX, INF),
+                        (-TINY, NAN),
+                        (-1.0, NAN),
+                        (-MAX, NAN),
+                        (-INF, NAN),
+                    ],
+                ),
             ];
 
             for function in math::FUNCTIONS {

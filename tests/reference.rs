@@ -305,9 +305,11 @@ fn check_length<T: Real>(case: &Case<T>, length: usize, reduction: Reduction, de
         (Unit::Element, false) => &[&[length], &[2, length], &[length, 3]],
         (Unit::Sample, true) => &[&[2, length]],
         (Unit::Sample, false) => &[&[2, length], &[3, length, 2], &[length, 3]],
-        (Unit::Row | Unit::LastRow, true) => &[&[1, length], &[1, length, 3]],
+        (Unit::Row | Unit::Class | Unit::LastRow, true) => &[&[1, length], &[1, length, 3]],
         // Long rows, and rows side by side with the classes outside.
-        (Unit::Row | Unit::LastRow, false) => &[&[2, length], &[2, 3, length], &[length, 5]],
+        (Unit::Row | Unit::Class | Unit::LastRow, false) => {
+            &[&[2, length], &[2, 3, length], &[length, 5]]
+        }
     };
     for (number, &shape) in shapes.iter().enumerate() {
         let class_axis = if case.chooses_axis() && number == 1 && shape.len() == 3 {

@@ -221,6 +221,7 @@ fn batches_agree<T: Real>() {
                     // The axis of the losses that counts samples.
                     let loss_axis = match reduction {
                         Reduction::None if case.unit == Unit::Sample => 0,
+                        Reduction::None if case.unit == Unit::Class => batch,
                         Reduction::None if case.classes() && class < batch => batch - 1,
                         Reduction::None => batch,
                         _ => 0,
@@ -228,7 +229,8 @@ fn batches_agree<T: Real>() {
                     for first in [0, samples / 2, samples - 1] {
                         for count in [1, 2] {
                             let range = first..(first + count).min(samples);
-                            let class = case.classes().then_some(class);
+                            let class =
+                                (case.classes() && case.unit != Unit::Class).then_some(class);
                             let part = problem.samples(batch, class, range.clone());
                             let cut = |a: &ArrayD<T>, axis| {
                                 a.slice_axis(Axis(axis), range.clone().into()).to_owned()

@@ -66,7 +66,7 @@ pub trait Problem<T: Element, const K: usize = 1> {
     }
 }
 
-/// The methods that every loss has, whatever its labels.
+/// The methods that every loss has, whatever its labels; `but new` where it makes itself otherwise.
 macro_rules! common_options {
     () => {
         /// The loss with its default options.
@@ -74,6 +74,9 @@ macro_rules! common_options {
             Self::default()
         }
 
+        common_options!(but new);
+    };
+    (but new) => {
         /// Multiplies every loss and gradient; 1 where it is not given. It is rounded once to the
         /// type computed in. An error if it is not finite.
         pub fn weight(mut self, weight: f64) -> Result<Self, crate::Error> {

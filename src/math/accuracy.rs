@@ -42,3 +42,5 @@ pub const SOFTPLUS: MaxUlp = MaxUlp {
     f32: 1.95,
     f64: 2.1,
 };
+/// Of [`ln_factorial`](super::ln_factorial()), beside its roots 0 and 1 too.
+pub const LN_FACTORIAL: MaxUlp = MaxUlp { f32: 3.2, f64: 3.4 };

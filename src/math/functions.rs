@@ -16,6 +16,8 @@ pub trait Functions: Float {
     const COUNTING: f64;
     /// The smallest normal number.
     const SMALLEST_NORMAL: f64;
+    /// The largest finite number.
+    const LARGEST_FINITE: f64;
 
     /// The natural logarithm of 2 and what rounding it loses.
     const LN_2: (f64, f64);
@@ -39,6 +41,12 @@ pub trait Functions: Float {
     const LOG: &'static [Self];
     /// `(ln(1 + t) - t) / t^2` for `0 <= t <= 1`.
     const LOG1P_UNIT: &'static [Self];
+    /// The numerator of `(ln(y!) / (y (y - 1)) - (1 - gamma)) / (y - 1)` for `0 <= y <= 5/2`.
+    const FACTORIAL_OVER: &'static [Self];
+    /// Its denominator.
+    const FACTORIAL_UNDER: &'static [Self];
+    /// `y` times what Stirling's formula lacks for `ln(y!)`, by `1 / y^2`, for `y >= 5/2`.
+    const STIRLING: &'static [Self];
 
     /// Moves the low bits to the place of sign and exponent.
     fn shift_to_exponent<S: Isa>(bits: Bits<Self, S>) -> Bits<Self, S>;
@@ -52,6 +60,7 @@ impl Functions for f32 {
     const FRACTION_BITS: u64 = 0x007f_ffff;
     const COUNTING: f64 = 8_388_608.0;
     const SMALLEST_NORMAL: f64 = f32::MIN_POSITIVE as f64;
+    const LARGEST_FINITE: f64 = f32::MAX as f64;
     const LN_2: (f64, f64) = (0.693_147_182_464_599_6, -1.904_654_212_125_933_6e-9);
     const LN_2_SHORT: (f64, f64) = (0.693_145_751_953_125, 1.428_606_765_330_187e-6);
     const EXP_TO_ZERO: f64 = -104.0;
@@ -95,6 +104,10 @@ impl Functions for f32 {
         0.020055998,
         -0.0032808483,
     ];
+    const FACTORIAL_OVER: &'static [Self] =
+        &[-0.15443133, -0.14804213, -0.027719963, -0.000090223315];
+    const FACTORIAL_UNDER: &'static [Self] = &[1.0, 1.5467185, 0.67074555, 0.074925885];
+    const STIRLING: &'static [Self] = &[0.08333294, -0.002764018, 0.0006444616];
 
     #[inline(always)]
     fn shift_to_exponent<S: Isa>(bits: Bits<Self, S>) -> Bits<Self, S> {
@@ -113,6 +126,7 @@ impl Functions for f64 {
     const FRACTION_BITS: u64 = 0x000f_ffff_ffff_ffff;
     const COUNTING: f64 = 4_503_599_627_370_496.0;
     const SMALLEST_NORMAL: f64 = f64::MIN_POSITIVE;
+    const LARGEST_FINITE: f64 = f64::MAX;
     const LN_2: (f64, f64) = (core::f64::consts::LN_2, 2.319_046_813_846_299_6e-17);
     const LN_2_SHORT: (f64, f64) = (0.693_147_180_559_890_3, 5.497_923_018_708_371e-14);
     const EXP_TO_ZERO: f64 = -746.0;
@@ -188,6 +202,39 @@ impl Functions for f64 {
         0.001593096195536131,
         -0.0002911152950238243,
         2.5257562106490957e-05,
+    ];
+    const FACTORIAL_OVER: &'static [Self] = &[
+        -0.1544313298030657,
+        -0.4180136854895451,
+        -0.42608495215764197,
+        -0.2038926641730581,
+        -0.046546495245131984,
+        -0.004558384560613033,
+        -0.00013825895291409533,
+        -3.258025042630522e-08,
+    ];
+    const FACTORIAL_UNDER: &'static [Self] = &[
+        1.0,
+        3.2948866325112545,
+        4.278357619512466,
+        2.78498560823293,
+        0.9572395882713989,
+        0.16792703221195754,
+        0.013269643120872369,
+        0.0003387002104609781,
+    ];
+    const STIRLING: &'static [Self] = &[
+        0.08333333333331,
+        -0.002777777770127078,
+        0.0007936498715626722,
+        -0.0005951803005570462,
+        0.0008395581078129557,
+        -0.0018625446643455107,
+        0.005440112806474663,
+        -0.01676549426286053,
+        0.043548431162310546,
+        -0.07656161391808095,
+        0.06481611004554669,
     ];
 
     #[inline(always)]

@@ -15,6 +15,7 @@
 
 pub mod accuracy;
 mod exp;
+mod factorial;
 mod functions;
 mod log;
 mod logistic;
@@ -22,11 +23,14 @@ mod polynomial;
 mod slices;
 
 pub(crate) use functions::Functions;
-pub use slices::{exp, exp_nonpos, expm1, log, log_sigmoid, log1p, sigmoid, softplus};
+pub use slices::{
+    exp, exp_nonpos, expm1, ln_factorial, log, log_sigmoid, log1p, sigmoid, softplus,
+};
 
 /// The same functions over [`Lanes`](crate::simd::Lanes), for kernels.
 pub(crate) mod lanes {
     pub(crate) use super::exp::{exp, exp_nonpos, expm1};
+    pub(crate) use super::factorial::{ln_factorial, stirling};
     pub(crate) use super::log::{log, log1p};
     pub(crate) use super::logistic::{log_sigmoid, logistic_tail, sigmoid, softplus};
 }

@@ -76,4 +76,9 @@ slice_functions! {
     /// Replaces each value by `ln(1 / (1 + e^-x))`. Largest error:
     /// [`accuracy::SOFTPLUS`](super::accuracy::SOFTPLUS).
     log_sigmoid LogSigmoid
+
+    /// Replaces each value `y`, a whole number or not, by the logarithm of its factorial,
+    /// `ln(gamma(y + 1))`: below 0 NaN. Largest error:
+    /// [`accuracy::LN_FACTORIAL`](super::accuracy::LN_FACTORIAL).
+    ln_factorial LnFactorial
 }

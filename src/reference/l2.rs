@@ -14,8 +14,7 @@ use super::terms::{Element, Terms};
 /// # Panics
 /// Where the shapes differ.
 pub fn l2(pred: &ArrayRefD<f64>, label: &ArrayRefD<f64>) -> Terms {
-    assert_eq!(pred.shape(), label.shape(), "pred and label");
-    let element = |(&x, &y): (&f64, &f64)| {
+    Terms::of_pairs(pred, label, |x, y| {
         let difference = x - y;
         let loss = 0.5 * difference * difference;
         Element {
@@ -25,9 +24,7 @@ pub fn l2(pred: &ArrayRefD<f64>, label: &ArrayRefD<f64>) -> Terms {
             grad: difference,
             grad_scale: difference.abs(),
         }
-    };
-    let elements: Vec<_> = pred.iter().zip(label.iter()).map(element).collect();
-    Terms::of_elements(pred.shape(), &elements)
+    })
 }
 
 #[cfg(test)]

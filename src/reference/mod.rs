@@ -36,8 +36,14 @@
 #![forbid(unsafe_code)]
 
 mod cosine_embedding;
+mod hinge;
+mod huber;
+mod kl_div;
+mod l1;
 mod l2;
+mod logistic;
 mod maths;
+mod poisson_nll;
 mod reduction;
 mod sdml;
 mod sigmoid_bce;
@@ -46,7 +52,13 @@ mod terms;
 mod triplet;
 
 pub use cosine_embedding::cosine_embedding;
+pub use hinge::{hinge, squared_hinge};
+pub use huber::huber;
+pub use kl_div::{kl_div, kl_div_of_logits};
+pub use l1::l1;
 pub use l2::l2;
+pub use logistic::logistic;
+pub use poisson_nll::poisson_nll;
 pub use reduction::{Reduced, Weighting};
 pub use sdml::sdml;
 pub use sigmoid_bce::{FROM_SIGMOID_EPSILON, sigmoid_bce};

@@ -53,6 +53,18 @@ pub struct Reduced {
     pub grad_slack: ArrayD<f64>,
 }
 
+/// What units are multiplied by on their way through weights and reduction.
+pub(super) struct Factors {
+    /// The batch axis among the axes that units have.
+    unit_axis: usize,
+    /// How many units a mean runs over; 1 where there is none.
+    divisor: f64,
+    /// aᵢ of each unit's loss.
+    pub(super) weight: ArrayD<f64>,
+    /// cᵢ of each unit's derivative.
+    pub(super) coefficient: ArrayD<f64>,
+}
+
 impl Terms {
     /// Applies weights, upstream and reduction.
     ///
@@ -75,29 +87,12 @@ impl Terms {
     /// # Panics
     /// Where a shape does not fit, or the batch axis is the class axis.
     pub fn reduce(&self, how: &Weighting) -> Reduced {
-        let batch_axis = resolve_axis(how.batch_axis, self.grad.ndim());
-        assert!(!self.row_axes.contains(&batch_axis), "batch axis in a row");
-        let samples = self.grad.shape()[batch_axis];
-        // The batch axis among the axes that units have.
-        let below = self.row_axes.iter().filter(|&&axis| axis < batch_axis);
-        let unit_axis = batch_axis - below.count();
-        let units = self.loss.len();
-        let divisor = match how.reduction {
-            Reduction::SampleMean => units.checked_div(samples).unwrap_or(0) as f64,
-            Reduction::Mean => units as f64,
-            _ => 1.0,
-        };
-
-        let ones = || ArrayD::ones(self.loss.raw_dim());
-        let weight = match &how.sample_weight {
-            Some(w) => self.per_unit(w, unit_axis),
-            None => ones(),
-        } * how.weight;
-        let upstream = match &how.upstream {
-            Some(u) => self.spread_upstream(u, how.reduction, unit_axis),
-            None => ones(),
-        };
-        let coefficient = &weight * &upstream / divisor;
+        let Factors {
+            unit_axis,
+            divisor,
+            weight,
+            coefficient,
+        } = self.factors(how);
 
         let loss = |of_unit: &ArrayD<f64>, signed: bool| {
             let mut weighted = of_unit.clone();
@@ -124,6 +119,39 @@ impl Terms {
             grad: grad(&self.grad, true),
             scale: grad(&self.grad_scale, false),
             grad_slack: grad(&self.grad_slack, false),
+        }
+    }
+
+    /// What the losses and the derivatives are multiplied by, one of each per unit.
+    pub(super) fn factors(&self, how: &Weighting) -> Factors {
+        let batch_axis = resolve_axis(how.batch_axis, self.grad.ndim());
+        assert!(!self.row_axes.contains(&batch_axis), "batch axis in a row");
+        let samples = self.grad.shape()[batch_axis];
+        // The batch axis among the axes that units have.
+        let below = self.row_axes.iter().filter(|&&axis| axis < batch_axis);
+        let unit_axis = batch_axis - below.count();
+        let units = self.loss.len();
+        let divisor = match how.reduction {
+            Reduction::SampleMean => units.checked_div(samples).unwrap_or(0) as f64,
+            Reduction::Mean => units as f64,
+            _ => 1.0,
+        };
+
+        let ones = || ArrayD::ones(self.loss.raw_dim());
+        let weight = match &how.sample_weight {
+            Some(w) => self.per_unit(w, unit_axis),
+            None => ones(),
+        } * how.weight;
+        let upstream = match &how.upstream {
+            Some(u) => self.spread_upstream(u, how.reduction, unit_axis),
+            None => ones(),
+        };
+        let coefficient = &weight * &upstream / divisor;
+        Factors {
+            unit_axis,
+            divisor,
+            weight,
+            coefficient,
         }
     }
 

@@ -79,22 +79,21 @@ pub fn sdml(
         part(share[[i, j]], sizes[0]) + part(share[[i, j]], sizes[1])
     });
     let loss_slack = per_pair(&|i, j| part(share[[i, j]], moved[[i, j]]));
-    let ones = ArrayD::ones(vec![count]);
     let terms = Terms {
         loss,
         magnitude,
         loss_slack,
-        grad: ones.clone(),
-        grad_scale: ones.clone(),
-        grad_slack: ones,
+        grad: ArrayD::zeros(vec![count]),
+        grad_scale: ArrayD::zeros(vec![count]),
+        grad_slack: ArrayD::zeros(vec![count]),
         row_axes: Vec::new(),
     };
-    let reduced = terms.reduce(&Weighting {
+    let how = Weighting {
         batch_axis: 0,
         ..how.of_samples(x1.ndim(), axis, count)
-    });
-    // The gradient of ones is the coefficient of each pair.
-    let coefficient = &reduced.grad;
+    };
+    let reduced = terms.reduce(&how);
+    let coefficient = terms.factors(&how).coefficient;
 
     let gradient = |of_x1: bool, weight: &dyn Fn(usize, usize) -> f64, absolute: bool| {
         let mut grad = ArrayD::zeros(x1.raw_dim());

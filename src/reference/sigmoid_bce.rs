@@ -64,7 +64,7 @@ pub fn sigmoid_bce(
 }
 
 /// `positive` and `negative` are the shares of the two classes: p·label and 1 − label.
-fn of_logit(x: f64, positive: f64, negative: f64) -> Element {
+pub(super) fn of_logit(x: f64, positive: f64, negative: f64) -> Element {
     element(
         [part(positive, softplus(-x)), part(negative, softplus(x))],
         0.0,

@@ -93,21 +93,21 @@ pub fn softmax_ce_dense(
 }
 
 /// A row's softmax in the parts that keep its tails accurate.
-struct Softmax {
+pub(super) struct Softmax {
     max: f64,
     /// log S.
     log_sum: f64,
-    probability: Vec<f64>,
+    pub(super) probability: Vec<f64>,
     /// 1 − pⱼ, as the sum of the others where a subtraction would cancel.
-    complement: Vec<f64>,
+    pub(super) complement: Vec<f64>,
     /// dⱼ = |predⱼ − m|, and 0 for a class of probability 0.
     distance: Vec<f64>,
     /// D = Σ pⱼ·dⱼ.
-    mean_distance: f64,
+    pub(super) mean_distance: f64,
 }
 
 impl Softmax {
-    fn of(x: &[f64]) -> Self {
+    pub(super) fn of(x: &[f64]) -> Self {
         // f64::max would pass over a NaN.
         let larger = |best: usize, j: usize| {
             let keep = x[best].is_nan() || x[best] >= x[j];
@@ -141,12 +141,12 @@ impl Softmax {
     }
 
     /// −log pⱼ.
-    fn cost(&self, xj: f64) -> f64 {
+    pub(super) fn cost(&self, xj: f64) -> f64 {
         (self.max - xj) + self.log_sum
     }
 
     /// The slack of every pⱼ.
-    fn slack(&self) -> impl Iterator<Item = f64> {
+    pub(super) fn slack(&self) -> impl Iterator<Item = f64> {
         let classes = self.probability.iter().zip(&self.distance);
         classes.map(|(p, d)| p * (d + self.mean_distance))
     }

@@ -61,6 +61,18 @@ impl Terms {
         }
     }
 
+    /// One unit per element, each from its prediction and its label.
+    pub(super) fn of_pairs(
+        pred: &ArrayRefD<f64>,
+        label: &ArrayRefD<f64>,
+        element: impl Fn(f64, f64) -> Element,
+    ) -> Self {
+        assert_eq!(pred.shape(), label.shape(), "pred and label");
+        let pairs = pred.iter().zip(label.iter());
+        let elements: Vec<_> = pairs.map(|(&x, &y)| element(x, y)).collect();
+        Self::of_elements(pred.shape(), &elements)
+    }
+
     /// One unit per row along `axis`, from the rows in logical order of the other axes.
     pub(super) fn of_rows(shape: &[usize], axis: usize, rows: &[Row]) -> Self {
         let mut units = shape.to_vec();

@@ -17,6 +17,13 @@ pub struct Own {
     pub number: Option<f64>,
 }
 
+impl Own {
+    /// The number, or its default.
+    pub fn or(self, default: f64) -> f64 {
+        self.number.unwrap_or(default)
+    }
+}
+
 /// What belongs to the loss and what the setters say.
 #[derive(Clone, Debug)]
 pub struct Request<T> {
@@ -123,7 +130,7 @@ impl<T: Real> Request<T> {
     /// The axes that the losses lack before any reduction.
     fn lacking(&self, rank: usize, case: &Case<T>) -> Vec<usize> {
         match case.unit {
-            Unit::Element => vec![],
+            Unit::Element | Unit::Class => vec![],
             Unit::Row | Unit::LastRow => vec![from_front(self.class_axis, rank)],
             Unit::Sample => {
                 let batch = from_front(self.batch_axis, rank);

@@ -1,7 +1,10 @@
 //! The table of losses.
 
-use lossgrad::reference::{self, Reduced, Weighting};
-use lossgrad::{Error, L2Loss, SigmoidBceLoss, SoftmaxCeLoss};
+use lossgrad::reference::{self, Reduced, Terms, Weighting};
+use lossgrad::{
+    Error, HingeLoss, HuberLoss, KlDivLoss, L1Loss, L2Loss, LabelFormat, LogFactorial,
+    LogisticLoss, PoissonNllLoss, SigmoidBceLoss, SoftmaxCeLoss, SquaredHingeLoss,
+};
 use ndarray::{ArrayD, ArrayViewMutD, Axis};
 
 use super::call::{Answer, Form, Grads, InPlace, Inputs, LabelView, Own, Places, Setters};
@@ -26,7 +29,9 @@ pub struct Case<T> {
     pub draw: fn(&[usize], usize, &mut Random) -> Problem<T>,
     /// Maps a prediction to where the loss is smooth enough for finite differences.
     pub smooth: fn(f64) -> f64,
-    /// The reference, with the class axis: what it says of each input that has a gradient.
+    /// The predictions at which the gradient jumps or bends, for a label.
+    pub kinks: fn(f64, Own) -> Vec<f64>,
+    /// The reference: what it says of each input that has a gradient.
     pub reference: fn(&Problem<f64>, Own, &Weighting) -> Vec<Reduced>,
     pub call: Call<T>,
     pub in_place: InPlaceCall<T>,
@@ -38,6 +43,8 @@ pub enum Unit {
     Element,
     /// A row along the class axis, which can be any.
     Row,
+    /// A row along the class axis, but each of its classes has a loss.
+    Class,
     /// A row along the last axis.
     LastRow,
     /// Everything but the batch axis.
@@ -47,7 +54,7 @@ pub enum Unit {
 impl<T> Case<T> {
     /// Whether a unit is a row along an axis.
     pub fn classes(&self) -> bool {
-        matches!(self.unit, Unit::Row | Unit::LastRow)
+        matches!(self.unit, Unit::Row | Unit::Class | Unit::LastRow)
     }
 
     /// The class axis of a shape: the given one, if it can be chosen.
@@ -60,7 +67,7 @@ impl<T> Case<T> {
 
     /// Whether a unit is a row along an axis that can be chosen.
     pub fn chooses_axis(&self) -> bool {
-        self.unit == Unit::Row
+        matches!(self.unit, Unit::Row | Unit::Class)
     }
 }
 
@@ -73,7 +80,8 @@ type InPlaceCall<T> = fn(
     InPlace<'_, T>,
 ) -> Result<Answer<T>, Error>;
 
-/// Every loss. An entry names the loss, how it is called, its reference, and inputs.
+/// Every loss, with the options that change its course. An entry names the loss, how it is called,
+/// its reference, and inputs.
 pub fn table<T: Real>() -> Vec<Case<T>> {
     let mut table = of_one_prediction();
     table.extend(super::pairs::table());
@@ -86,6 +94,54 @@ fn of_one_prediction<T: Real>() -> Vec<Case<T>> {
         entry!("l2", elements, least 0.0, draw_regression, |x| x,
             |_| L2Loss::new(), dense, [],
             |p, _| reference::l2(&p.pred, p.label.dense())),
+        entry!("l1", elements, least 0.0, kinks |y, _| vec![y], draw_regression, |x| x,
+            |_| L1Loss::new(), dense, [],
+            |p, _| reference::l1(&p.pred, p.label.dense())),
+        entry!("huber", elements, least 0.0, numbers [0.3, 2.5],
+            kinks |y, own| vec![y - own.or(1.0), y + own.or(1.0)], draw_regression, |x| x,
+            |own| HuberLoss::new(own.or(1.0)).expect("a threshold"), dense, [],
+            |p, own| reference::huber(&p.pred, p.label.dense(), own.or(1.0))),
+        entry!("hinge", elements, least 0.0, numbers [0.5, -0.2],
+            kinks |y, own| vec![own.or(1.0) / y], draw_scores, |x| x,
+            |own| HingeLoss::new().margin(own.or(1.0)).expect("a margin"), dense, [],
+            |p, own| reference::hinge(&p.pred, p.label.dense(), own.or(1.0))),
+        entry!("squared_hinge", elements, least 0.0, numbers [2.0, 0.5],
+            kinks |y, own| vec![own.or(1.0) / y], draw_scores, |x| x,
+            |own| SquaredHingeLoss::new().margin(own.or(1.0)).expect("a margin"), dense, [],
+            |p, own| reference::squared_hinge(&p.pred, p.label.dense(), own.or(1.0))),
+        entry!("logistic", elements, least 0.0, draw_signed_logits, |x| x,
+            |_| LogisticLoss::new(), dense, [],
+            |p, _| reference::logistic(&p.pred, p.label.dense(), LabelFormat::Signed)),
+        entry!("poisson_nll", elements, least f64::NEG_INFINITY, draw_log_rates, |x| x,
+            |_| PoissonNllLoss::new(), dense, [],
+            |p, _| poisson(p, true, LogFactorial::Omitted)),
+        entry!("poisson_nll rate", elements, least f64::NEG_INFINITY, draw_rates, |x| 1.0 + x,
+            |_| PoissonNllLoss::new().from_logits(false), dense, [],
+            |p, _| poisson(p, false, LogFactorial::Omitted)),
+        entry!("poisson_nll exact", elements, least f64::NEG_INFINITY, draw_log_rates, |x| x,
+            |_| PoissonNllLoss::new().compute_full(LogFactorial::Exact), dense, [],
+            |p, _| poisson(p, true, LogFactorial::Exact)),
+        entry!("poisson_nll rate stirling", elements, least f64::NEG_INFINITY,
+            draw_rates, |x| 1.0 + x,
+            |_| PoissonNllLoss::new().from_logits(false).compute_full(LogFactorial::Stirling),
+            dense, [],
+            |p, _| poisson(p, false, LogFactorial::Stirling)),
+        entry!("kl_div", elements, least f64::NEG_INFINITY, straight draw_log_shares, |x| x,
+            |_| KlDivLoss::new(), dense, [],
+            |p, _| reference::kl_div(&p.pred, p.label.dense())),
+        Case {
+            reference: |p, own, how| {
+                vec![reference::kl_div_of_logits(
+                    &p.pred,
+                    p.label.dense(),
+                    own.axis,
+                    how,
+                )]
+            },
+            ..entry!("kl_div of logits", classes, least f64::NEG_INFINITY, draw_distributions,
+                |x| x, |own| KlDivLoss::new().from_logits(false).axis(own.axis), dense, [],
+                |_, _| unreachable!("a row's derivatives belong together"))
+        },
         entry!("sigmoid_bce", elements, least 0.0, draw_logits, |x| x,
             |_| SigmoidBceLoss::new(), dense, [],
             |p, _| reference::sigmoid_bce(&p.pred, p.label.dense(), None, false)),
@@ -130,18 +186,54 @@ fn of_one_prediction<T: Real>() -> Vec<Case<T>> {
     ]
 }
 
+/// The same losses with further options, which the properties would say nothing new about.
+fn variants<T: Real>() -> Vec<Case<T>> {
+    vec![
+        entry!("logistic binary", elements, least 0.0, draw_logits, |x| x,
+            |_| LogisticLoss::new().label_format(LabelFormat::Binary), dense, [],
+            |p, _| reference::logistic(&p.pred, p.label.dense(), LabelFormat::Binary)),
+        entry!("poisson_nll stirling", elements, least f64::NEG_INFINITY, draw_log_rates, |x| x,
+            |_| PoissonNllLoss::new().compute_full(LogFactorial::Stirling), dense, [],
+            |p, _| poisson(p, true, LogFactorial::Stirling)),
+        entry!("poisson_nll rate exact", elements, least f64::NEG_INFINITY,
+            draw_rates, |x| 1.0 + x,
+            |_| PoissonNllLoss::new().from_logits(false).compute_full(LogFactorial::Exact),
+            dense, [],
+            |p, _| poisson(p, false, LogFactorial::Exact)),
+    ]
+}
+
+fn poisson(problem: &Problem<f64>, from_logits: bool, full: LogFactorial) -> Terms {
+    let (pred, label) = (&problem.pred, problem.label.dense());
+    reference::poisson_nll(pred, label, from_logits, 1e-8, full)
+}
+
 /// The entry of that name.
 pub fn case<T: Real>(name: &str) -> Case<T> {
-    table()
-        .into_iter()
+    let mut all = table();
+    all.extend(variants());
+    all.into_iter()
         .find(|case| case.name == name)
         .expect("an entry of the table")
 }
 
-/// An entry: its name, `elements` or `rows`, the least loss, how inputs are drawn (`straight` where
-/// the loss is a straight line), where it is smooth, the loss made from a class axis, the kind of
-/// label, the setters that only this loss has, and the reference.
+/// An entry: its name, `elements` or `rows`, the least loss, values of its option and its kinks if it
+/// has any, how inputs are drawn (`straight` where the loss is a straight line), where it is smooth,
+/// the loss made from what is its own, the kind of label, the setters that only this loss has, and
+/// the reference.
 macro_rules! entry {
+    ($name:expr, $kind:ident, least $least:expr, numbers $numbers:expr, $($rest:tt)*) => {
+        Case {
+            numbers: &$numbers,
+            ..entry!($name, $kind, least $least, $($rest)*)
+        }
+    };
+    ($name:expr, $kind:ident, least $least:expr, kinks $kinks:expr, $($rest:tt)*) => {
+        Case {
+            kinks: $kinks,
+            ..entry!($name, $kind, least $least, $($rest)*)
+        }
+    };
     ($name:expr, $kind:ident, least $least:expr, straight $draw:ident, $smooth:expr,
      $loss:expr, $label:ident, [$($extra:ident),*], $terms:expr) => {
         Case {
@@ -160,8 +252,9 @@ macro_rules! entry {
             curved: true,
             draw: $draw::<T>,
             smooth: $smooth,
+            kinks: |_, _| vec![],
             reference: |problem, own, how| {
-                let terms: fn(&Problem<f64>, Own) -> reference::Terms = $terms;
+                let terms: fn(&Problem<f64>, Own) -> Terms = $terms;
                 vec![terms(problem, own).reduce(how)]
             },
             call: |inputs, setters, form| {
@@ -220,6 +313,7 @@ macro_rules! entry {
     };
     (@elements) => { Unit::Element };
     (@rows) => { Unit::Row };
+    (@classes) => { Unit::Class };
 }
 use entry;
 
@@ -449,12 +543,87 @@ fn without<T: Real>(pred: ArrayD<T>, label: Label<T>) -> Problem<T> {
     }
 }
 
-/// Anything, sometimes close to its label and sometimes far from it.
+/// Anything, sometimes close to its label, sometimes far from it, sometimes right on it or exactly 1
+/// away.
 fn draw_regression<T: Real>(shape: &[usize], _: usize, random: &mut Random) -> Problem<T> {
     let scale = [1.0, 1e-3, 1e4][random.below(3)];
-    let label: ArrayD<T> = filled(shape, || random.normal());
-    let pred = label.mapv(|y| T::of(y.wide() + scale * random.normal()));
+    // Eighths now and then, so that differences can be exact.
+    let label: ArrayD<T> = filled(shape, || match random.below(4) {
+        0 => random.below(32) as f64 / 8.0 - 2.0,
+        _ => random.normal(),
+    });
+    let pred = label.mapv(|y| {
+        let distance = match random.below(12) {
+            0 => 0.0,
+            1 => 1.0,
+            2 => -1.0,
+            _ => scale * random.normal(),
+        };
+        T::of(y.wide() + distance)
+    });
     without(pred, Label::Dense(label))
+}
+
+/// A label of -1 or 1, now and then another number.
+fn signed_label(random: &mut Random) -> f64 {
+    match random.below(10) {
+        0 => random.within(-2.0, 2.0),
+        1 => [0.0, 0.5, -2.0][random.below(3)],
+        n => [-1.0, 1.0][n % 2],
+    }
+}
+
+/// Scores on both sides of every margin, and right at it.
+fn draw_scores<T: Real>(shape: &[usize], _: usize, random: &mut Random) -> Problem<T> {
+    let scale = [2.0, 0.01, 1e4][random.below(3)];
+    let label: ArrayD<T> = filled(shape, || signed_label(random));
+    let pred = label.mapv(|y| {
+        let score = match random.below(6) {
+            0 => y.wide() * [0.5, 1.0, 2.0][random.below(3)],
+            1 => y.wide() + 1e-3 * random.normal(),
+            _ => scale * random.normal(),
+        };
+        T::of(score)
+    });
+    without(pred, Label::Dense(label))
+}
+
+fn draw_signed_logits<T: Real>(shape: &[usize], axis: usize, random: &mut Random) -> Problem<T> {
+    let mut problem = draw_logits(shape, axis, random);
+    problem.label = Label::Dense(filled(shape, || signed_label(random)));
+    problem
+}
+
+/// Counts, often 0 or 1, now and then large or not whole.
+fn draw_counts<T: Real>(shape: &[usize], random: &mut Random) -> Label<T> {
+    let scale = [2.0, 30.0, 1e5][random.below(3)];
+    Label::Dense(filled(shape, || match random.below(8) {
+        0 => 0.0,
+        1 => 1.0,
+        2 => 3.0 * random.unit(),
+        3 => scale * random.exponential(),
+        _ => (scale * random.exponential()).floor(),
+    }))
+}
+
+fn draw_log_rates<T: Real>(shape: &[usize], _: usize, random: &mut Random) -> Problem<T> {
+    let scale = [1.0, 0.01, 6.0][random.below(3)];
+    let pred = filled(shape, || match random.below(12) {
+        0 => 0.0,
+        _ => scale * random.normal(),
+    });
+    without(pred, draw_counts(shape, random))
+}
+
+fn draw_rates<T: Real>(shape: &[usize], _: usize, random: &mut Random) -> Problem<T> {
+    let scale = [1.0, 1e-3, 100.0][random.below(3)];
+    let pred = filled(shape, || match random.below(12) {
+        0 => 0.0,
+        1 => 1.0,
+        2 => 10.0_f64.powf(-12.0 * random.unit()),
+        _ => scale * random.exponential(),
+    });
+    without(pred, draw_counts(shape, random))
 }
 
 /// A label in [0, 1], often at its ends.
@@ -595,6 +764,20 @@ fn draw_log_distributions<T: Real>(
 ) -> Problem<T> {
     let pred = log_probabilities(shape, random);
     let label = distributions(&pred, axis, random);
+    without(pred, Label::Dense(label))
+}
+
+/// Shares of single classes, sometimes none of a class of probability 0.
+fn draw_log_shares<T: Real>(shape: &[usize], _: usize, random: &mut Random) -> Problem<T> {
+    let label: ArrayD<T> = filled(shape, || match random.below(4) {
+        0 => 0.0,
+        1 => 1.0,
+        _ => random.unit(),
+    });
+    let pred = label.mapv(|share| match share.wide() == 0.0 && random.once_in(3) {
+        true => T::of(f64::NEG_INFINITY),
+        false => T::of(-4.0 * random.exponential()),
+    });
     without(pred, Label::Dense(label))
 }
 

@@ -23,6 +23,7 @@ macro_rules! entry {
             curved: true,
             draw: $draw::<T>,
             smooth: |x| x,
+            kinks: |_, _| vec![],
             reference: $reference,
             call: |inputs, setters, form| {
                 let request = setters.request;
@@ -110,22 +111,22 @@ fn places<'g, T, const K: usize>(grads: &'g mut Grads<'_, T>) -> [Option<&'g mut
 pub fn table<T: Real>() -> Vec<Case<T>> {
     vec![
         entry!("triplet", Unit::Sample, numbers [1.0, 0.2, 5.0], draw_triplets,
-        |own| TripletLoss::new().margin(own.number.unwrap_or(1.0)).expect("a margin"),
+        |own| TripletLoss::new().margin(own.or(1.0)).expect("a margin"),
         [0, 1], ,
         |p, own, how| {
             let [positive, negative] = &p.others[..] else { unreachable!() };
-            let margin = own.number.unwrap_or(1.0);
+            let margin = own.or(1.0);
             let terms = reference::triplet(&p.pred, positive, negative, margin, how.batch_axis);
             terms.map(|terms| terms.reduce(how)).into()
         }),
         entry!("cosine_embedding", Unit::LastRow, numbers [0.0, 0.3, -0.5], draw_pairs,
         |own| {
-            let margin = own.number.unwrap_or(0.0);
+            let margin = own.or(0.0);
             CosineEmbeddingLoss::new().margin(margin).expect("a margin")
         },
         [0], sparse,
         |p, own, how| {
-            let (label, margin) = (p.label.sparse().mapv(f64::from), own.number.unwrap_or(0.0));
+            let (label, margin) = (p.label.sparse().mapv(f64::from), own.or(0.0));
             let terms = reference::cosine_embedding(&p.pred, &p.others[0], &label, margin);
             terms.map(|terms| terms.reduce(how)).into()
         }),
@@ -133,12 +134,12 @@ pub fn table<T: Real>() -> Vec<Case<T>> {
             independent: false,
             ..entry!("sdml", Unit::Sample, numbers [0.3, 0.0, 0.9], draw_batch,
             |own| {
-                let smoothing = own.number.unwrap_or(0.3);
+                let smoothing = own.or(0.3);
                 SdmlLoss::new().smoothing_parameter(smoothing).expect("a share")
             },
             [0], ,
             |p, own, how| {
-                let smoothing = own.number.unwrap_or(0.3);
+                let smoothing = own.or(0.3);
                 reference::sdml(&p.pred, &p.others[0], smoothing, how).into()
             })
         },

@@ -34,6 +34,7 @@ functions! {
     sigmoid SIGMOID
     softplus SOFTPLUS
     log_sigmoid SOFTPLUS
+    ln_factorial LN_FACTORIAL
 }
 
 pub fn function(name: &str) -> Function {

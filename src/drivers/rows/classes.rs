@@ -189,7 +189,7 @@ impl<T: Element, R: RowLoss<T>, const GRAD: bool> Run<'_, '_, '_, '_, T, R, GRAD
                 for (share, coefficient) in
                     shares.chunks(T::LANES).zip(coefficients.chunks(T::LANES))
                 {
-                    let share = Lanes::load_partial(simd, share);
+                    let share = self.rows.loss.share(Lanes::load_partial(simd, share));
                     block.add_product(share, Lanes::load_partial(simd, coefficient));
                 }
                 sum = sum.plus(block);

@@ -263,7 +263,8 @@ where
         match &mut self.shares {
             Some(shares) if DENSE => {
                 let share = shares.class(class).load::<S, FULL>(simd, 0);
-                [exponential, share, self.loss.term(share, surprise)]
+                let term = self.loss.term(share, surprise);
+                [exponential, self.loss.share(share), term]
             }
             _ => [exponential, zero, zero],
         }

@@ -35,6 +35,12 @@ pub trait RowLoss<T: Element>: Copy + Send + Sync {
     /// Whether pred holds logits, which a softmax turns into probabilities, or their logarithms.
     const NORMALISE: bool;
 
+    /// A share as it counts in the gradient: as it is, unless the loss is not defined for it.
+    #[inline(always)]
+    fn share<S: Isa>(self, share: Lanes<T, S>) -> Lanes<T, S> {
+        share
+    }
+
     /// The term of a class, linear in the surprise with the share as its slope. It must be 0 for a
     /// share of 0, even of an infinite surprise, but not of a NaN.
     fn term<S: Isa>(self, share: Lanes<T, S>, surprise: Lanes<T, S>) -> Lanes<T, S>;

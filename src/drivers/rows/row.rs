@@ -271,7 +271,8 @@ impl<T: Element, S: Isa, R: RowLoss<T>, const GRAD: bool> Terms<T, S, 3>
         };
         // Behind the end the share is 0, and so is the term.
         let [surprise, exponential] = self.exponential::<FULL>(at);
-        [exponential, share, self.loss.term(share, surprise)]
+        let term = self.loss.term(share, surprise);
+        [exponential, self.loss.share(share), term]
     }
 }
 
