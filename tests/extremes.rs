@@ -271,9 +271,12 @@ fn check_elements<T: Real>(
     result
 }
 
-/// Predictions and labels with the exact losses and gradients they have; NaN is NaN.
-fn check_values(name: &str, table: &[((f64, f64), (f64, f64))]) {
-    fn check<T: Real>(name: &str, table: &[((f64, f64), (f64, f64))]) {
+/// A prediction and a label, and the loss and gradient that they have exactly.
+type Value = ((f64, f64), (f64, f64));
+
+/// Checks each row of a table in either type; NaN is NaN.
+fn check_values(name: &str, table: &[Value]) {
+    fn check<T: Real>(name: &str, table: &[Value]) {
         let cases: Vec<_> = table.iter().map(|row| row.0).collect();
         let results = check_elements::<T>(name, &cases, None);
         for ((loss, grad), &(input, wanted)) in results.into_iter().zip(table) {
