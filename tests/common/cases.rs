@@ -590,7 +590,9 @@ fn draw_scores<T: Real>(shape: &[usize], _: usize, random: &mut Random) -> Probl
 
 fn draw_signed_logits<T: Real>(shape: &[usize], axis: usize, random: &mut Random) -> Problem<T> {
     let mut problem = draw_logits(shape, axis, random);
-    problem.label = Label::Dense(filled(shape, || signed_label(random)));
+    // Beyond -1 and 1 a loss may be negative.
+    let label = || signed_label(random).clamp(-1.0, 1.0);
+    problem.label = Label::Dense(filled(shape, label));
     problem
 }
 
