@@ -239,6 +239,7 @@ fn check_elements<T: Real>(
     name: &str,
     cases: &[(f64, f64)],
     pos_weight: Option<f64>,
+    number: Option<f64>,
 ) -> Vec<(T, T)> {
     let case = case::<T>(name);
     // Repeated, so that every element is in a full vector once and in a tail once.
@@ -255,7 +256,10 @@ fn check_elements<T: Real>(
             label: Label::Dense(column(|c| c.1, times)),
             pos_weight: pos_weight.map(|p| array![T::of(p)].into_dyn()),
         };
-        let plain = Request::reduction(Reduction::None);
+        let plain = Request {
+            number,
+            ..Request::reduction(Reduction::None)
+        };
         let reduced = expected(&case, &problem, &plain);
         for_each_level(|exec| {
             let outcome = fused(&case, &problem, &plain.exec(exec));
@@ -277,9 +281,14 @@ type Value = ((f64, f64), (f64, f64));
 
 /// Checks each row of a table in either type; NaN is NaN.
 fn check_values(name: &str, table: &[Value]) {
-    fn check<T: Real>(name: &str, table: &[Value]) {
+    check_values_with(name, None, table);
+}
+
+/// The same, given the number that is an option of the loss.
+fn check_values_with(name: &str, number: Option<f64>, table: &[Value]) {
+    fn check<T: Real>(name: &str, number: Option<f64>, table: &[Value]) {
         let cases: Vec<_> = table.iter().map(|row| row.0).collect();
-        let results = check_elements::<T>(name, &cases, None);
+        let results = check_elements::<T>(name, &cases, None, number);
         for ((loss, grad), &(input, wanted)) in results.into_iter().zip(table) {
             let same =
                 |a: T, b: f64| a.wide() == T::of(b).wide() || (a.wide().is_nan() && b.is_nan());
@@ -290,8 +299,8 @@ fn check_values(name: &str, table: &[Value]) {
             );
         }
     }
-    check::<f32>(name, table);
-    check::<f64>(name, table);
+    check::<f32>(name, number, table);
+    check::<f64>(name, number, table);
 }
 
 fn check_bce<T: Real>(cases: &[(f64, f64)], pos_weight: Option<f64>) -> Vec<(T, T)> {
@@ -299,7 +308,7 @@ fn check_bce<T: Real>(cases: &[(f64, f64)], pos_weight: Option<f64>) -> Vec<(T, 
         Some(_) => "sigmoid_bce pos_weight",
         None => "sigmoid_bce",
     };
-    check_elements(name, cases, pos_weight)
+    check_elements(name, cases, pos_weight, None)
 }
 
 fn each_binary_call<T: Real>(cases: &[(f64, f64)], mut test: impl FnMut(&[(T, T)])) {
@@ -538,8 +547,9 @@ fn absolute_errors_at_the_tie_and_at_the_ends() {
 
 #[test]
 fn huber_at_its_threshold_and_at_the_ends() {
-    check_values(
-        "huber 2.5",
+    check_values_with(
+        "huber",
+        Some(2.5),
         &[
             ((0.0, 0.0), (0.0, 0.0)),
             ((2.5, 0.0), (1.25, 1.0)),
@@ -815,13 +825,14 @@ fn check_nan<T: Real>(
     at: [usize; 3],
     in_label: bool,
 ) {
-    // How many of its axes a unit shares with the NaN.
-    let shared = match case.unit {
-        Unit::Element => 3,
-        Unit::Row | Unit::Class | Unit::LastRow => 2,
-        Unit::Sample => 1,
+    // How many axes a loss, or a derivative, shares with the NaN that reaches it.
+    let [losses, grads] = match case.unit {
+        Unit::Element => [3, 3],
+        // A class's own share makes its own loss.
+        Unit::Class => [if in_label { 3 } else { 2 }, 2],
+        Unit::Row | Unit::LastRow => [2, 2],
+        Unit::Sample => [1, 1],
     };
-    let reached = |index: &[usize]| index[..shared] == at[..shared];
     for_each_level(|exec| {
         for reduction in [Reduction::None, Reduction::SampleMean] {
             let request = Request {
@@ -836,7 +847,10 @@ fn check_nan<T: Real>(
             for ((index, &value), &was) in dirty.loss.indexed_iter().zip(&clean.loss) {
                 let index = ndarray::Dimension::slice(&index);
                 let hit = match reduction {
-                    Reduction::None => reached(&[index, &at[index.len()..]].concat()),
+                    Reduction::None => {
+                        let shared = losses.min(index.len());
+                        index[..shared] == at[..shared]
+                    }
                     _ => index[0] == at[0],
                 };
                 if hit {
@@ -848,7 +862,7 @@ fn check_nan<T: Real>(
             for (dirty, clean) in dirty.grads.iter().zip(&clean.grads) {
                 for ((index, &value), &was) in dirty.indexed_iter().zip(clean) {
                     let index = ndarray::Dimension::slice(&index);
-                    if !reached(index) {
+                    if index[..grads] != at[..grads] {
                         assert_eq!(value.bits(), was.bits(), "{what}: gradient at {index:?}");
                     } else if case.curved || (in_label && index == at) {
                         // A straight line has the same slope everywhere, NaN or not.

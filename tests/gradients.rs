@@ -40,9 +40,9 @@ fn weighted_call(
     let shape = [3, 4, 5];
     let class_axis = case.row_axis(&shape, 1);
     let mut problem = (case.draw)(&shape, class_axis, random);
-    problem
-        .pred
-        .mapv_inplace(|x| (case.smooth)(if x.is_finite() { x } else { 0.0 }));
+    for operand in problem.operands_mut() {
+        operand.mapv_inplace(|x| (case.smooth)(if x.is_finite() { x } else { 0.0 }));
+    }
     let number = case.numbers.get(random.below(1 + case.numbers.len()));
     let own = Own {
         axis: class_axis as isize,

@@ -9,10 +9,11 @@ use super::cases::{Case, Label, Problem, Unit, set};
 use super::random::Random;
 use super::real::Real;
 
-/// An entry: its name, what has a loss of its own, values of its option, how inputs are drawn, the
-/// loss, how many inputs it has, whether it has labels, and the reference.
+/// An entry: its name, what has a loss of its own, values of its option, how inputs are drawn, where
+/// it is smooth, the loss, how many inputs it has, whether it has labels, and the reference.
 macro_rules! entry {
-    ($name:expr, $unit:expr, numbers $numbers:expr, $draw:ident, $loss:expr, [$($other:tt),+],
+    ($name:expr, $unit:expr, numbers $numbers:expr, $draw:ident, $smooth:expr, $loss:expr,
+     [$($other:tt),+],
      $($label:ident)?, $reference:expr) => {
         Case {
             name: $name,
@@ -22,7 +23,7 @@ macro_rules! entry {
             numbers: &$numbers,
             curved: true,
             draw: $draw::<T>,
-            smooth: |x| x,
+            smooth: $smooth,
             kinks: |_, _| vec![],
             reference: $reference,
             call: |inputs, setters, form| {
@@ -110,7 +111,7 @@ fn places<'g, T, const K: usize>(grads: &'g mut Grads<'_, T>) -> [Option<&'g mut
 
 pub fn table<T: Real>() -> Vec<Case<T>> {
     vec![
-        entry!("triplet", Unit::Sample, numbers [1.0, 0.2, 5.0], draw_triplets,
+        entry!("triplet", Unit::Sample, numbers [1.0, 0.2, 5.0], draw_triplets, |x| x,
         |own| TripletLoss::new().margin(own.or(1.0)).expect("a margin"),
         [0, 1], ,
         |p, own, how| {
@@ -119,7 +120,7 @@ pub fn table<T: Real>() -> Vec<Case<T>> {
             let terms = reference::triplet(&p.pred, positive, negative, margin, how.batch_axis);
             terms.map(|terms| terms.reduce(how)).into()
         }),
-        entry!("cosine_embedding", Unit::LastRow, numbers [0.0, 0.3, -0.5], draw_pairs,
+        entry!("cosine_embedding", Unit::LastRow, numbers [0.0, 0.3, -0.5], draw_pairs, of_unit_size,
         |own| {
             let margin = own.or(0.0);
             CosineEmbeddingLoss::new().margin(margin).expect("a margin")
@@ -132,7 +133,7 @@ pub fn table<T: Real>() -> Vec<Case<T>> {
         }),
         Case {
             independent: false,
-            ..entry!("sdml", Unit::Sample, numbers [0.3, 0.0, 0.9], draw_batch,
+            ..entry!("sdml", Unit::Sample, numbers [0.3, 0.0, 0.9], draw_batch, |x| x,
             |own| {
                 let smoothing = own.or(0.3);
                 SdmlLoss::new().smoothing_parameter(smoothing).expect("a share")
@@ -179,6 +180,12 @@ fn draw_pairs<T: Real>(shape: &[usize], axis: usize, random: &mut Random) -> Pro
     pairs.remove(axis);
     let label = ArrayD::from_shape_simple_fn(pairs, || if random.once_in(2) { 1 } else { -1 });
     operands([input1, input2], Label::Sparse(label))
+}
+
+/// Any number but a small or large one, which as a component of a vector bends its angle too sharply
+/// for finite differences.
+fn of_unit_size(x: f64) -> f64 {
+    x.signum() * (0.3 + (x.abs() * 1e4) % 1.0)
 }
 
 /// Vectors beside their partners, some of them as near to others.
