@@ -131,11 +131,12 @@ mod tests {
     #[test]
     fn it_grows_once() {
         let mut workspace = Workspace::new();
-        workspace.room(1000).unwrap();
+        let (few, many) = (bytes_of::<u8>(10), bytes_of::<u8>(1000));
+        workspace.room(many).unwrap();
         let bytes = workspace.bytes();
         assert!(bytes >= 1000);
-        let place = workspace.room(1000).unwrap().take::<u8>(1).as_ptr();
-        assert_eq!(workspace.room(10).unwrap().take::<u8>(1).as_ptr(), place);
+        let place = workspace.room(many).unwrap().take::<u8>(1000).as_ptr();
+        assert_eq!(workspace.room(few).unwrap().take::<u8>(10).as_ptr(), place);
         assert_eq!(workspace.bytes(), bytes);
     }
 
