@@ -38,6 +38,9 @@
 //! # Ok::<(), lossgrad::Error>(())
 //! ```
 //!
+//! [`coming_from_gluon`] and [`coming_from_pytorch`] say, call by call, which loss and options here
+//! equal theirs.
+//!
 //! # Promises
 //!
 //! - **Accuracy**: the bounds of [`contract`], against the plain `f64` of [`mod@reference`].
@@ -51,6 +54,8 @@
 
 #![deny(unsafe_code)]
 
+pub mod coming_from_gluon;
+pub mod coming_from_pytorch;
 pub mod contract;
 pub mod math;
 pub mod reference;

@@ -71,14 +71,4 @@ impl Digits {
         };
         (owned(images, labels), owned(other_images, other_labels))
     }
-
-    /// Views of `size` images and labels at a time; the last one may be shorter.
-    pub(crate) fn batches(
-        &self,
-        size: usize,
-    ) -> impl Iterator<Item = (ArrayView2<'_, f32>, ArrayView1<'_, u8>)> {
-        self.images
-            .axis_chunks_iter(Axis(0), size)
-            .zip(self.labels.axis_chunks_iter(Axis(0), size))
-    }
 }

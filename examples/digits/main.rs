@@ -20,7 +20,7 @@ use data::Digits;
 use fastrand::Rng;
 use indicatif::{ProgressBar, ProgressStyle};
 use lossgrad::{Reduction, SoftmaxCeLoss};
-use ndarray::{Array2, s};
+use ndarray::{Array2, Axis, s};
 use network::Network;
 
 const EPOCHS: usize = 40;
@@ -95,11 +95,12 @@ fn train_epoch(network: &mut Network, train: &Digits, rate: f32) -> Result<f32, 
     let loss = SoftmaxCeLoss::new();
     let mut grad = Array2::zeros((BATCH, data::CLASSES));
     let mut total = 0.0;
-    for (images, labels) in train.batches(BATCH) {
+    let batches = train.images.axis_chunks_iter(Axis(0), BATCH);
+    for (images, labels) in batches.zip(train.labels.axis_chunks_iter(Axis(0), BATCH)) {
         let activations = network.forward(&images);
         let mut grad = grad.slice_mut(s![..images.nrows(), ..]);
         let mean = loss
-            .on(&activations.logits, &labels)
+            .on(&activations.outputs, &labels)
             .reduction(Reduction::Mean)
             .scalar_and_grad_into(&mut grad)?;
         network.learn(&images, &activations, &grad, rate);
@@ -110,14 +111,25 @@ fn train_epoch(network: &mut Network, train: &Digits, rate: f32) -> Result<f32, 
 
 /// Mean loss on these images, and the share of them read correctly.
 fn evaluate(network: &Network, digits: &Digits) -> Result<(f32, f64), lossgrad::Error> {
-    let logits = network.forward(&digits.images).logits;
+    let logits = network.forward(&digits.images).outputs;
     let loss = SoftmaxCeLoss::new()
         .on(&logits, &digits.labels)
         .reduction(Reduction::Mean)
         .scalar()?;
-    let right = network::most_likely(&logits)
+    let right = most_likely(&logits)
         .zip(&digits.labels)
         .filter(|&(read, &label)| read == usize::from(label))
         .count();
     Ok((loss, right as f64 / digits.len() as f64))
+}
+
+/// For each row of logits the class with the largest.
+fn most_likely(logits: &Array2<f32>) -> impl Iterator<Item = usize> {
+    logits.rows().into_iter().map(|row| {
+        let best = row
+            .iter()
+            .enumerate()
+            .max_by(|(_, a), (_, b)| a.total_cmp(b));
+        best.map_or(0, |(class, _)| class)
+    })
 }

@@ -1,4 +1,4 @@
-//! A network with one hidden layer: pixels → ReLU → logits.
+//! A network with one hidden layer: pixels → ReLU → outputs.
 
 use fastrand::Rng;
 use ndarray::{Array, Array1, Array2, ArrayRef2, Axis, Dimension, Zip};
@@ -14,8 +14,8 @@ pub(crate) struct Network {
 /// What `forward` computed, and `learn` needs again.
 pub(crate) struct Activations {
     hidden: Array2<f32>,
-    /// One row an image, one column a class; `SoftmaxCeLoss` takes them as they are.
-    pub(crate) logits: Array2<f32>,
+    /// One row an image: what the loss takes, as it is.
+    pub(crate) outputs: Array2<f32>,
 }
 
 impl Network {
@@ -28,11 +28,11 @@ impl Network {
 
     pub(crate) fn forward(&self, images: &ArrayRef2<f32>) -> Activations {
         let hidden = self.hidden.forward(images).mapv_into(|x| x.max(0.0));
-        let logits = self.output.forward(&hidden);
-        Activations { hidden, logits }
+        let outputs = self.output.forward(&hidden);
+        Activations { hidden, outputs }
     }
 
-    /// One step downhill; `grad` is the gradient of the logits.
+    /// One step downhill; `grad` is the gradient of the outputs.
     pub(crate) fn learn(
         &mut self,
         images: &ArrayRef2<f32>,
@@ -52,17 +52,6 @@ impl Network {
         self.output.learn(&at.hidden, grad, rate);
         self.hidden.learn(images, &hidden_grad, rate);
     }
-}
-
-/// For each row of logits the class with the largest.
-pub(crate) fn most_likely(logits: &Array2<f32>) -> impl Iterator<Item = usize> {
-    logits.rows().into_iter().map(|row| {
-        let best = row
-            .iter()
-            .enumerate()
-            .max_by(|(_, a), (_, b)| a.total_cmp(b));
-        best.map_or(0, |(class, _)| class)
-    })
 }
 
 /// `inputs · weights + bias`.
