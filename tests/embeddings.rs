@@ -55,7 +55,8 @@ fn published_values() {
         let losses = SdmlLoss::new().on(&x1, &x2).exec(exec).loss().unwrap();
         let published = [0.0464011513256, 0.100138656595, 0.166338069792];
         for (&loss, expected) in losses.iter().zip(published) {
-            assert_close(loss, expected, 1e-11);
+            // Published with 10⁻¹² added to the shares inside their logarithms.
+            assert_close(loss, expected, 1e-9);
         }
     });
 }

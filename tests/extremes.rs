@@ -745,7 +745,9 @@ fn published_counts() {
             ("poisson_nll rate exact", 2.2944302994),
             ("poisson_nll rate stirling", 2.2777856083),
         ] {
-            let loss = check_elements::<T>(name, &[(3.0, 5.0)], None, None)[0].0.wide();
+            let loss = check_elements::<T>(name, &[(3.0, 5.0)], None, None)[0]
+                .0
+                .wide();
             // They were computed without ε. The terms are some 5 times as large as their sum.
             let full = full - 5.0 * 1e-8 / 3.0;
             assert!((loss - full).abs() <= 5.0 * exact * full, "{name}: {loss}");

@@ -27,7 +27,7 @@ use ndarray::Dimension;
 /// | gradient | of x1_i `2 Σ_j (share_ij − p_ij) (x1_i − x2_j)`, of x2_j `2 Σ_i (share_ij − p_ij) (x2_j − x1_i)`, each term times the coefficient of loss i |
 /// | one pair | costs 0, with gradient 0: there is no other vector to give a share to |
 /// | NaN, infinities | a NaN or infinity in x1_i makes loss i NaN, one in x2 all losses; gradients of x2 take part in every loss |
-/// | accuracy | A: `Σ share_ij (\|ln share_ij\| + \|ln p_ij\|)`; G: the sum of the absolute values of the gradient's terms. Rounding the differences of entries once comes on top: a relative 2⁻²³ (2⁻⁵²) of d_ij on the term |
+/// | accuracy | A: `Σ share_ij (\|ln share_ij\| + \|ln p_ij\|)`; G: the sum of the absolute values of the gradient's terms, those of the share and of p each. Rounding the differences of entries once comes on top: a relative 2⁻²³ (2⁻⁵²) of d_ij on the term |
 ///
 /// Unlike the other losses, this one depends on its batch by definition. A sample weight of 0 masks
 /// its loss, and takes x1_i out of every gradient; x2_i still is a vector that others compare with.

@@ -18,7 +18,8 @@ use super::terms::{Terms, resolve_axis};
 /// gradient of x2_j = Σ_i 2·c_i·(t_ij − p_ij)·(x2_j − x1_i)
 /// ```
 ///
-/// scale is the sum of the absolute values of the gradient's terms. Slack is what rounding the
+/// scale is the sum of the absolute values of the gradient's terms, where t_ij and p_ij make two.
+/// Slack is what rounding the
 /// differences of entries once moves: d_ij for a distance, with D_i = Σ_j p_ij·d_ij thus
 /// Σ_j t_ij·(d_ij + D_i) for the loss, and p_ij·(d_ij + D_i) in the place of t_ij − p_ij for the
 /// gradient.
@@ -67,10 +68,9 @@ pub fn sdml(
         ArrayD::from_shape_fn(vec![count], |i| sum((0..count).map(|j| term(i[0], j))))
     };
     let log_share = share.mapv(f64::ln);
-    let moved = Array2::from_shape_fn([count, count], |(i, j)| {
-        let mean = sum((0..count).map(|k| part(probability[[i, k]], distance[[i, k]])));
-        distance[[i, j]] + mean
-    });
+    let mean = |i: usize| sum((0..count).map(|j| part(probability[[i, j]], distance[[i, j]])));
+    let means: Vec<f64> = (0..count).map(mean).collect();
+    let moved = Array2::from_shape_fn([count, count], |(i, j)| distance[[i, j]] + means[i]);
     let loss = per_pair(&|i, j| {
         part(share[[i, j]], log_share[[i, j]]) - part(share[[i, j]], log_probability[[i, j]])
     });
@@ -116,10 +116,11 @@ pub fn sdml(
         grad
     };
     let derivative = |i: usize, j: usize| share[[i, j]] - probability[[i, j]];
+    let both = |i: usize, j: usize| share[[i, j]] + probability[[i, j]];
     let shifted = |i: usize, j: usize| part(probability[[i, j]], moved[[i, j]]);
     [true, false].map(|of_x1| Reduced {
         grad: gradient(of_x1, &derivative, false),
-        scale: gradient(of_x1, &derivative, true),
+        scale: gradient(of_x1, &both, true),
         grad_slack: gradient(of_x1, &shifted, true),
         ..reduced.clone()
     })
@@ -153,16 +154,17 @@ mod tests {
 
     fn close(actual: &ArrayD<f64>, expected: &[f64]) {
         for (a, e) in actual.iter().zip(expected) {
-            assert!((a - e).abs() <= 1e-11 * e.abs(), "{a} is not {e}");
+            assert!((a - e).abs() <= 1e-9 * e.abs(), "{a} is not {e}");
         }
     }
 
+    // Published with 10⁻¹² added to the shares inside their logarithms.
     #[test]
     fn published_values() {
         let x1 = array![[0.0, 0.0], [1.0, 1.0]].into_dyn();
         let x2 = array![[0.0, 0.1], [1.0, 0.9]].into_dyn();
         let [of_x1, _] = sdml(&x1, &x2, 0.3, &Weighting::default());
-        close(&of_x1.loss, &[0.0821133085, 0.0821133085].map(|x: f64| x));
+        close(&of_x1.loss, &[0.0821133085, 0.0821133085]);
     }
 
     #[test]
