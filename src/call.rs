@@ -432,6 +432,7 @@ fn run<P: Problem<T, K>, T: Element, const K: usize>(
         exec: settings.exec,
         weight: T::from_f64(weight).to_f64(),
         divisor: shapes.divisor(),
+        each_class: shapes.each_class() && shapes.writes_each(),
         sample_weight: shapes.sample_weight(settings.sample_weight.as_ref(), &grid)?,
         upstream: shapes.upstream(settings.upstream.as_ref(), &grid)?,
         stream: elements.saturating_mul(3 * size_of::<T>()) >= STREAM_BYTES,

@@ -65,6 +65,9 @@ pub struct Plan<'a, T> {
     pub(crate) divisor: f64,
     pub(crate) sample_weight: Factor<'a, T>,
     pub(crate) upstream: Factor<'a, T>,
+    /// Whether each class of a row has a loss that is not summed: by the shapes of the call, whether
+    /// or not losses are wanted.
+    pub(crate) each_class: bool,
     /// Whether the gradient is better written past the caches.
     pub(crate) stream: bool,
 }
@@ -126,9 +129,9 @@ impl<T: Element> Plan<'_, T> {
         self.multiply(weight, loss, grad);
     }
 
-    /// Whether the classes of a row have factors of their own.
+    /// Whether the classes of a row have losses or factors of their own.
     pub(crate) fn is_by_class(&self) -> bool {
-        self.sample_weight.by_class || self.upstream.by_class
+        self.each_class || self.sample_weight.by_class || self.upstream.by_class
     }
 
     /// What losses and derivatives are multiplied by, given the weights and, in the last place,

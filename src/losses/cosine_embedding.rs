@@ -24,7 +24,7 @@ use ndarray::{ArrayRef, Dimension};
 /// | range | components as small or as large as the type holds neither vanish nor overflow, only a gradient beyond the type's range does: that of a vector of length 10⁻³⁰ is as large as 10³⁰ |
 /// | infinities | an infinite component makes loss and gradients NaN |
 /// | NaN | a NaN in either vector is the pair's loss and its gradients |
-/// | accuracy | A: 1, or the margin's absolute value, and `Σ \|u v\| / (‖u‖ ‖v‖)`; G: of an entry of `u`, the larger of `\|v̂\| / ‖u‖` and `\|û\| Σ \|û v̂\| / ‖u‖` |
+/// | accuracy | A: 1, or the margin's absolute value, and `Σ \|u v\| / (‖u‖ ‖v‖)`; G: of an entry of `u`, both terms, `(\|v̂\| + \|û\| Σ \|û v̂\|) / ‖u‖` |
 ///
 /// There is no epsilon in the division. The loss is never below 0; that of a vector with itself is
 /// exactly 0.
@@ -114,13 +114,16 @@ struct Formula {
 }
 
 /// What makes the gradients of two vectors `u` and `v`: with `U` and `V` the vectors times powers of
-/// 2 that take them near length 1, that of `u` is `(V across − U along) · (power of 2 of u)`.
+/// 2 that take them near length 1, that of `u` is `(V − projection · U) · across · power`.
+///
+/// What cancels is subtracted first: whatever the other factors were rounded by is relative to what
+/// is left.
 #[derive(Clone, Copy)]
 struct Factors<T> {
     /// The coefficient divided by the lengths of `U` and `V`.
     across: T,
-    /// For each vector, that times the projection of the other one on it.
-    along: [T; 2],
+    /// For each vector, how long the other one's projection on it is, in lengths of its own.
+    projections: [T; 2],
     powers: [T; 2],
 }
 
@@ -185,11 +188,9 @@ impl<T: Element> PairLoss<T, 2, 3> for Formula {
         let [u, v] = [powers[0] - exponents[0], powers[1] - exponents[1]].map(exact_power);
         // All sums become those of `U` and `V`, which no power of 2 rounds.
         let (uv, uu, vv) = (uv * u * v, uu * u * u, vv * v * v);
-        let lengths = (uu * vv).sqrt();
-        let along = |square: f64| T::from_f64(coefficient * (uv / (lengths * square)));
         let factors = Factors {
-            across: T::from_f64(coefficient / lengths),
-            along: [along(uu), along(vv)],
+            across: T::from_f64(coefficient / (uu * vv).sqrt()),
+            projections: [T::from_f64(uv / uu), T::from_f64(uv / vv)],
             powers: powers.map(power_of_two),
         };
         (T::from_f64(loss), Some(factors))
@@ -199,12 +200,12 @@ impl<T: Element> PairLoss<T, 2, 3> for Formula {
     fn grads<S: Isa>(self, [u, v]: [Lanes<T, S>; 2], factors: Factors<T>) -> [Lanes<T, S>; 2] {
         let simd = u.simd();
         let [u_power, v_power] = factors.powers.map(|power| Lanes::splat(simd, power));
-        let [u_along, v_along] = factors.along.map(|along| Lanes::splat(simd, along));
+        let [on_u, on_v] = factors.projections.map(|on| Lanes::splat(simd, on));
         let across = Lanes::splat(simd, factors.across);
         let (u, v) = (u * u_power, v * v_power);
         [
-            u.neg_mul_add(u_along, v * across) * u_power,
-            v.neg_mul_add(v_along, u * across) * v_power,
+            u.neg_mul_add(on_u, v) * across * u_power,
+            v.neg_mul_add(on_v, u) * across * v_power,
         ]
     }
 }

@@ -384,6 +384,7 @@ impl<T: Element> Kept<'_, T> {
             exec,
             weight: 1.0,
             divisor: 1.0,
+            each_class: false,
             sample_weight: factor(&self.takes_part[..count]),
             upstream: factor(&self.coefficients[..count]),
             stream: false,

@@ -13,7 +13,7 @@ use super::terms::{Row, Terms, rows_of};
 /// ```text
 /// label 1     loss = 1 − c                  magnitude = 1 + a
 /// label −1    loss = max(0, c − margin)     magnitude = a + |margin|
-/// ∂c/∂u       = (v̂ − c·û) / ‖u‖              scale     = max(|v̂|, a·|û|) / ‖u‖
+/// ∂c/∂u       = (v̂ − c·û) / ‖u‖              scale     = (|v̂| + a·|û|) / ‖u‖
 /// ```
 ///
 /// The cosine with a vector of zeros is 0, and so is then the gradient of both. Vectors are divided
@@ -99,10 +99,9 @@ fn pair(u: &[f64], v: &[f64], same: bool, margin: f64) -> [Row; 2] {
             if nan {
                 return [f64::NAN, f64::NAN];
             }
-            let across = other_entry / lengths;
-            let along = own_entry * dot / (lengths * own.square);
-            let scale = across.abs().max(size * own_entry.abs() / own.square);
-            [sign * (across - along) * own.power, scale * own.power]
+            let across = (other_entry - own_entry * (dot / own.square)) / lengths;
+            let scale = other_entry.abs() / lengths + size * own_entry.abs() / own.square;
+            [sign * across * own.power, scale * own.power]
         });
         let grad: Vec<[f64; 2]> = grad.collect();
         Row {

@@ -59,7 +59,7 @@ pub(crate) fn run_classes<T: Element>(
     } = work;
     let label = RowLabel::Shares(shares);
     let grad = outputs.wants_gradient();
-    if outputs.each.is_none() && !plan.is_by_class() {
+    if !plan.is_by_class() {
         if grad {
             let rows = Rows::<_, _, true, true> {
                 loss,
