@@ -8,15 +8,15 @@ use crate::{Error, Exec, Reduction};
 use core::marker::PhantomData;
 use ndarray::{Array, Array1, ArrayD, ArrayRef, Dimension, Ix1, IxDyn};
 
-/// Bytes of predictions, gradient and as much again of labels from which a gradient is written past the caches:
-/// around the size of a last-level cache, above which it would be evicted before it is read.
+/// Bytes of inputs, their gradients and as much again of labels as one has from which gradients are
+/// written past the caches: around the size of a last-level cache, above which it would be evicted before it is read.
 const STREAM_BYTES: usize = 32 << 20;
 
 /// A loss applied to its inputs, to be set up further and then run, as often as wanted.
 ///
 /// The setters cannot fail and come in any order; each of the methods that compute something
 /// checks everything first and writes afterwards. The `_into` methods allocate nothing up to rank
-/// 4.
+/// 4, once a loss that needs a workspace was lent one.
 ///
 /// `P` is the loss with its labels, `T` the element type, `D` the dimension of pred, and `K` the
 /// number of inputs that have a gradient: pred alone, or two or three embeddings.
@@ -70,8 +70,8 @@ macro_rules! setters {
     () => {
         /// Multiplies each loss, and its gradient, by a weight.
         ///
-        /// The weights have pred's rank and spread over it by NumPy's rule (the class axis, where
-        /// the loss has one, has extent 1), or the shape of the losses before they are reduced, or
+        /// The weights have pred's rank and spread over it by NumPy's rule (with extent 1 on every
+        /// axis that the losses lack before they are reduced), or the shape of those losses, or
         /// shape (N,) for one per sample. A weight of exactly 0 masks: loss and gradient are 0
         /// even where the input is NaN or infinite. Means do not divide by weights.
         pub fn sample_weight<E: Dimension>(mut self, weights: &'a ArrayRef<T, E>) -> Self {
@@ -139,32 +139,34 @@ where
 
     /// The losses as a new array.
     pub fn loss(&self) -> Result<ArrayD<T>, Error> {
-        let mut loss = self.new_loss()?;
+        let mut loss = self.checked()?.new_loss()?;
         self.loss_into(&mut loss)?;
         Ok(loss)
     }
 
     /// The losses of the samples as a new array, for the reductions that give one per sample.
     pub(crate) fn sample_loss(&self) -> Result<Array1<T>, Error> {
-        let mut loss = self.new_sample_loss()?;
+        let mut loss = self.checked()?.new_sample_loss()?;
         self.loss_into(&mut loss)?;
         Ok(loss)
     }
 
     // New arrays are made after the checks: a call that is refused allocates nothing.
 
-    fn new_loss(&self) -> Result<ArrayD<T>, Error> {
+    fn checked(&self) -> Result<&Self, Error> {
         self.run(None, no_grads())?;
+        Ok(self)
+    }
+
+    fn new_loss(&self) -> Result<ArrayD<T>, Error> {
         zeros(IxDyn(&self.shapes()?.reduced()))
     }
 
     fn new_sample_loss(&self) -> Result<Array1<T>, Error> {
-        self.run(None, no_grads())?;
         zeros(Ix1(self.shapes()?.reduced()[0]))
     }
 
     fn new_grads(&self) -> Result<[Array<T, D>; K], Error> {
-        self.run(None, no_grads())?;
         let mut grads = [const { None }; K];
         for (grad, operand) in grads.iter_mut().zip(&self.operands) {
             let mut shape = D::zeros(operand.shape.len());
@@ -224,21 +226,21 @@ impl<'a, P: Problem<T>, T: Element, D: Dimension> Call<'a, P, T, D> {
 
     /// The gradient as a new array.
     pub fn grad(&self) -> Result<Array<T, D>, Error> {
-        let [mut grad] = self.new_grads()?;
+        let [mut grad] = self.checked()?.new_grads()?;
         self.grad_into(&mut grad)?;
         Ok(grad)
     }
 
     /// Losses and gradient as new arrays.
     pub fn loss_and_grad(&self) -> Result<(ArrayD<T>, Array<T, D>), Error> {
-        let (mut loss, [mut grad]) = (self.new_loss()?, self.new_grads()?);
+        let (mut loss, [mut grad]) = (self.checked()?.new_loss()?, self.new_grads()?);
         self.loss_and_grad_into(&mut loss, &mut grad)?;
         Ok((loss, grad))
     }
 
     /// As [`sample_loss`](Self::sample_loss), and the gradient.
     pub(crate) fn sample_loss_and_grad(&self) -> Result<(Array1<T>, Array<T, D>), Error> {
-        let (mut loss, [mut grad]) = (self.new_sample_loss()?, self.new_grads()?);
+        let (mut loss, [mut grad]) = (self.checked()?.new_sample_loss()?, self.new_grads()?);
         self.loss_and_grad_into(&mut loss, &mut grad)?;
         Ok((loss, grad))
     }
@@ -279,14 +281,14 @@ where
 
     /// The gradients of all inputs as new arrays.
     pub fn grads(&self) -> Result<[Array<T, D>; K], Error> {
-        let mut grads = self.new_grads()?;
+        let mut grads = self.checked()?.new_grads()?;
         self.grads_into(grads.each_mut().map(|grad| Some(&mut **grad)))?;
         Ok(grads)
     }
 
     /// Losses and the gradients of all inputs as new arrays.
     pub fn loss_and_grads(&self) -> Result<(ArrayD<T>, [Array<T, D>; K]), Error> {
-        let (mut loss, mut grads) = (self.new_loss()?, self.new_grads()?);
+        let (mut loss, mut grads) = (self.checked()?.new_loss()?, self.new_grads()?);
         let places = grads.each_mut().map(|grad| Some(&mut **grad));
         self.loss_and_grads_into(&mut loss, places)?;
         Ok((loss, grads))
@@ -294,7 +296,7 @@ where
 
     /// As [`sample_loss`](Self::sample_loss), and the gradients of all inputs.
     pub(crate) fn sample_loss_and_grads(&self) -> Result<(Array1<T>, [Array<T, D>; K]), Error> {
-        let (mut loss, mut grads) = (self.new_sample_loss()?, self.new_grads()?);
+        let (mut loss, mut grads) = (self.checked()?.new_sample_loss()?, self.new_grads()?);
         let places = grads.each_mut().map(|grad| Some(&mut **grad));
         self.loss_and_grads_into(&mut loss, places)?;
         Ok((loss, grads))
@@ -435,7 +437,7 @@ fn run<P: Problem<T, K>, T: Element, const K: usize>(
         each_class: shapes.each_class() && shapes.writes_each(),
         sample_weight: shapes.sample_weight(settings.sample_weight.as_ref(), &grid)?,
         upstream: shapes.upstream(settings.upstream.as_ref(), &grid)?,
-        stream: elements.saturating_mul(3 * size_of::<T>()) >= STREAM_BYTES,
+        stream: elements.saturating_mul((2 * K + 1) * size_of::<T>()) >= STREAM_BYTES,
         grid,
     };
 

@@ -159,8 +159,8 @@ impl Shapes {
         self.pred[self.batch_axis]
     }
 
-    /// How many classes a row has.
-    pub(crate) fn classes(&self) -> usize {
+    /// How many entries a unit has: the classes of a row, or whatever a sample holds.
+    pub(crate) fn row_len(&self) -> usize {
         self.row_axes.iter().map(|&axis| self.pred[axis]).product()
     }
 
@@ -235,7 +235,7 @@ impl Shapes {
     }
 
     /// A label or factor of the losses' shape, brought to pred's rank.
-    pub(crate) fn insert_row_axes<'a, T: Copy>(&self, tensor: &Tensor<'a, T>) -> Tensor<'a, T> {
+    pub(crate) fn insert_lacking_axes<'a, T: Copy>(&self, tensor: &Tensor<'a, T>) -> Tensor<'a, T> {
         let mut tensor = tensor.clone();
         for &axis in &self.lacking {
             tensor = tensor.insert_axis(axis, self.pred[axis]);
@@ -301,7 +301,7 @@ impl Shapes {
         } else if scalar && tensor.shape.is_empty() {
             Some(tensor.everywhere(&self.pred))
         } else if *broadcast == self.broadcast()[..] && tensor.shape == self.losses() {
-            Some(self.insert_row_axes(tensor))
+            Some(self.insert_lacking_axes(tensor))
         } else if per_sample {
             Some(tensor.along(&self.pred, self.batch_axis))
         } else {

@@ -36,6 +36,14 @@ impl<T: Send> Parts for Rows<'_, T> {
     }
 }
 
+impl<A: Parts, B: Parts> Parts for (A, B) {
+    fn split(self, of: &Range<usize>, rows: usize) -> (Self, Self) {
+        let (a, rest_of_a) = self.0.split(of, rows);
+        let (b, rest_of_b) = self.1.split(of, rows);
+        ((a, b), (rest_of_a, rest_of_b))
+    }
+}
+
 /// Runs `each` on parts of at most `most` rows, which begin at multiples of it from the first row
 /// on. `cost` is the work of a row.
 pub(crate) fn for_each_part<P: Parts>(

@@ -4,7 +4,7 @@
 ///
 /// | | losses | shape |
 /// |---|---|---|
-/// | `None` | each one | pred's; without the class axis where the loss has one |
+/// | `None` | each one | pred's; without the class axis where a row of classes has one loss; (N,) where a sample has |
 /// | `SampleMean` | the mean over every axis but the batch axis | (N,) |
 /// | `SampleSum` | the sum over every axis but the batch axis | (N,) |
 /// | `Mean` | the mean over everything | () |

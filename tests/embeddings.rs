@@ -432,6 +432,75 @@ fn a_batch_of_several_groups_of_rows() {
         let outcome = fused(&case, &problem, &request);
         assert_outcome(&outcome, &reduced, "several groups at best");
     }
-    check::<f32>(1500);
-    check::<f64>(1100);
+    check::<f32>(1100);
+    check::<f64>(800);
+}
+
+/// Moving all vectors together changes nothing, so all gradients cancel: of a matrix that is kept
+/// whole, and of one that is made in a few and in many parts.
+#[test]
+fn gradients_of_a_whole_batch_cancel() {
+    let sizes: &[usize] = if emulated() {
+        &[100]
+    } else {
+        &[300, 2000, 4500]
+    };
+    for &vectors in sizes {
+        let random = &mut Random::new(26);
+        let mut draw = || Array2::from_shape_simple_fn([vectors, 3], || random.normal() as f32);
+        let (x1, x2) = (draw(), draw());
+        let (_, [of_x1, of_x2]) = SdmlLoss::new().loss_and_grads(&x1, &x2).unwrap();
+        for axis in 0..3 {
+            let all = || of_x1.column(axis).into_iter().chain(of_x2.column(axis));
+            let sum: f64 = all().map(|&g| f64::from(g)).sum();
+            let size: f64 = all().map(|&g| f64::from(g.abs())).sum();
+            assert!(
+                sum.abs() <= 1e-6 * size,
+                "{vectors} vectors: {sum:e} of {size:e}"
+            );
+        }
+    }
+}
+
+/// Squares of many entries, in a type that has nothing wider to add them in.
+#[test]
+fn distances_of_long_vectors() {
+    let len = if emulated() { 3000 } else { 65_536 };
+    let case = case::<f64>("sdml");
+    let rows = |values: [f64; 2]| {
+        let matrix = Array2::from_shape_fn([2, len], |(row, _)| values[row]);
+        matrix.into_dyn()
+    };
+    let problem = Problem {
+        pred: rows([0.0, 0.0]),
+        others: vec![rows([0.1, 0.1000001])],
+        label: Label::None,
+        pos_weight: None,
+    };
+    for_each_level(|exec| {
+        let request = Request::default().exec(exec);
+        let reduced = expected(&case, &problem, &request);
+        let outcome = fused(&case, &problem, &request);
+        assert_outcome(
+            &outcome,
+            &reduced,
+            &format!("long vectors at {}", exec.level),
+        );
+    });
+}
+
+/// Distances beyond the type count as its largest number: no finite vector is a masked one.
+#[test]
+fn distances_beyond_the_range() {
+    let (x1, x2) = (array![[1e20_f32], [0.0]], array![[0.0_f32], [3e20]]);
+    for_each_level(|exec| {
+        let sdml = SdmlLoss::new();
+        let (loss, grads) = sdml.on(&x1, &x2).exec(exec).loss_and_grads().unwrap();
+        assert!(loss.iter().all(|loss| loss.is_finite()), "{loss}");
+        assert!(grads.iter().flatten().all(|grad| !grad.is_nan()));
+        let one = SdmlLoss::new()
+            .loss(&array![[1e20_f32]], &array![[-1e20]])
+            .unwrap();
+        assert_eq!(one, array![0.0]);
+    });
 }

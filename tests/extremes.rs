@@ -9,8 +9,8 @@ use common::levels::{emulated, for_each_level};
 use common::random::Random;
 use common::real::{Real, assert_same_bits};
 use lossgrad::{
-    Exec, HuberLoss, L2Loss, Level, LogFactorial, PoissonNllLoss, Reduction, SigmoidBceLoss,
-    SoftmaxCeLoss, Threading,
+    Exec, HuberLoss, KlDivLoss, L2Loss, Level, LogFactorial, PoissonNllLoss, Reduction,
+    SigmoidBceLoss, SoftmaxCeLoss, Threading,
 };
 use ndarray::{Array1, Array2, ArrayD, Axis, array};
 
@@ -1214,4 +1214,24 @@ fn inputs_may_share_their_memory() {
         .loss(&values, &values.clone())
         .unwrap();
     assert_same_bits(&shared, &apart.into_dyn(), "shared memory");
+}
+
+/// A class that a weight of 0 masks takes no part in its row's gradient, whatever its share is.
+#[test]
+fn a_masked_class_of_a_divergence_is_no_share() {
+    let logits = array![[0.1_f32, 0.2, -0.4]];
+    let weight = array![[0.0_f32, 1.0, 0.5]];
+    let divergence = KlDivLoss::new().from_logits(false);
+    let run = |share: f32, exec: Exec| {
+        let label = array![[share, 0.5, 0.2]];
+        let call = divergence.on(&logits, &label).sample_weight(&weight);
+        call.exec(exec).loss_and_grad().unwrap()
+    };
+    for_each_level(|exec| {
+        let clean = run(0.0, exec);
+        assert!(clean.1.iter().all(|grad| grad.is_finite()));
+        for share in [f32::NAN, f32::INFINITY, -1.0] {
+            assert_eq!(run(share, exec), clean);
+        }
+    });
 }

@@ -1,15 +1,13 @@
 use super::{Outputs, Plan};
 use crate::Threading;
 use crate::element::Element;
+use crate::parallel::TASK_WORK;
 use crate::tensor::Along;
 use core::ops::Range;
 
 /// Elements of work below which a call stays on its thread: waking another costs some
 /// microseconds, which is what this many elements take.
 const PARALLEL_WORK: usize = 1 << 15;
-
-/// Elements of work that a task is not split below.
-const TASK_WORK: usize = 1 << 14;
 
 /// A driver's unit of work: some units of a sample.
 pub(crate) trait Leaf<T: Element, const K: usize = 1>: Sync {

@@ -7,6 +7,10 @@ pub(crate) const GROUP: usize = 4;
 /// Groups in a block: 16 terms of a lane are added in `T`, as a tree, before they go to f64.
 const GROUPS: usize = 4;
 
+/// Sums held in f64 that are gathered before they go to a longer one: a long running sum loses digits
+/// of f64.
+pub(crate) const SUM_BLOCK: usize = 16;
+
 /// How many values a block has: 256 of f32, 128 of f64.
 pub(crate) const fn block<T: Float>() -> usize {
     GROUPS * GROUP * T::LANES

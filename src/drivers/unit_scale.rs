@@ -15,6 +15,9 @@ impl<T: Element> UnitScale<T> {
     /// The factors of a unit, or `None` where a weight of 0 masks it.
     #[inline]
     pub(crate) fn of(plan: &Plan<'_, T>, sample: usize, unit: usize) -> Option<Self> {
+        if plan.is_masked(sample) {
+            return None;
+        }
         if plan.is_uniform() {
             let scale = plan.scale(sample);
             let grad = scale.grad.to_f64();

@@ -26,9 +26,10 @@ macro_rules! integer_labels {
                 grid: &Grid,
             ) -> Result<RowLabel<'a, T>, Error> {
                 checks::shape("label", &label.shape, &shapes.losses())?;
-                let label = Source::of_units(&shapes.insert_row_axes(label), grid);
-                let classes = shapes.classes();
-                for sample in 0..grid.samples {
+                let label = Source::of_units(&shapes.insert_lacking_axes(label), grid);
+                let classes = shapes.row_len();
+                let samples = if grid.units == 0 { 0 } else { grid.samples };
+                for sample in 0..samples {
                     for unit in 0..grid.units {
                         let class = label.get(sample, unit);
                         if usize::try_from(class).is_ok_and(|class| class < classes) {

@@ -2,10 +2,11 @@ use super::common::{common_options, compared};
 use super::{Common, Inputs, Problem, SignLabel, Signs};
 use crate::Error;
 use crate::checks::{Shapes, Unit, finite};
-use crate::drivers::pairs::{self, PairLoss, clamp, exponent, power_of_two};
+use crate::drivers::pairs::{self, PairLoss};
 use crate::drivers::{Work, compiled};
 use crate::element::Element;
 use crate::layout::Grid;
+use crate::math::powers::{exponent, normal_exponent, power_of_two};
 use crate::simd::{Isa, Lanes, Sum};
 use crate::tensor::Tensor;
 use ndarray::{ArrayRef, Dimension};
@@ -21,7 +22,7 @@ use ndarray::{ArrayRef, Dimension};
 /// | loss | one per pair of vectors: (N, …) for [`Reduction::None`](crate::Reduction::None) |
 /// | gradient | of the cosine: `(v̂ − cos û) / ‖u‖` for each vector `u`, where `û` and `v̂` are both divided by their lengths; its negative for the label 1; 0 where `cos ≤ margin` for the label −1 |
 /// | zero vectors | the cosine with a vector of zeros is 0, and so is the gradient of both |
-/// | range | components as small or as large as the type holds neither vanish nor overflow, only a gradient beyond the type's range does: that of a vector of length 10⁻³⁰ is as large as 10³⁰ |
+/// | range | vectors as short or as long as the type holds neither vanish nor overflow, only a gradient beyond the type's range does: that of a vector of length 10⁻³⁰ is as large as 10³⁰. A component 2¹²⁶ (2¹⁰²²) times smaller than its vector counts as 0 |
 /// | infinities | an infinite component makes loss and gradients NaN |
 /// | NaN | a NaN in either vector is the pair's loss and its gradients |
 /// | accuracy | A: 1, or the margin's absolute value, and `Σ \|u v\| / (‖u‖ ‖v‖)`; G: of an entry of `u`, both terms, `(\|v̂\| + \|û\| Σ \|û v̂\|) / ‖u‖` |
@@ -97,7 +98,7 @@ impl<T: Element, I: SignLabel<T>> Problem<T, 2> for CosineEmbedding<'_, I> {
     }
 
     fn check<'c>(&'c self, shapes: &Shapes, grid: &Grid) -> Result<Inputs<'c, Self, T, 2>, Error> {
-        Ok((I::check(&self.label, shapes, grid)?, shapes.classes()))
+        Ok((I::check(&self.label, shapes, grid)?, shapes.row_len()))
     }
 }
 
@@ -213,10 +214,10 @@ impl<T: Element> PairLoss<T, 2, 3> for Formula {
 /// The exponent of the power of 2 that takes a vector near length 1, whose squared length times 4
 /// to the power of `by` is `square`.
 fn scaled_by<T: Element>(square: f64, by: i32) -> i32 {
-    clamp::<T>(by - exponent(square.sqrt()))
+    normal_exponent::<T>(by - exponent(square.sqrt()))
 }
 
 /// 2 to a power between those of the smallest and the largest number, in steps that none rounds.
 fn exact_power(exponent: i32) -> f64 {
-    power_of_two::<f64>(clamp::<f64>(exponent))
+    power_of_two::<f64>(normal_exponent::<f64>(exponent))
 }

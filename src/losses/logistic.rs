@@ -17,7 +17,7 @@ use crate::simd::{Isa, Lanes};
 /// | label | pred's shape, −1 or 1, or else 0 or 1; other labels follow the formulas of this table |
 /// | loss | `y softplus(−pred) + (1 − y) softplus(pred)` |
 /// | gradient | `(1 − y) σ(pred) − y σ(−pred)`, which is `σ(pred) − y` |
-/// | pred | any number; ±∞ too: it costs 0 for the label that has its sign, +∞ for any other |
+/// | pred | any number; ±∞ too: it costs 0 for the label that has its sign, +∞ for any other within the domain |
 /// | NaN | a NaN of pred or label is the loss and gradient of its element |
 /// | accuracy | A and G: the larger of both terms' absolute values, as they stand above |
 ///

@@ -43,8 +43,9 @@ fn lay_out<'a, L: Copy + ToString>(
     is_sign: impl Fn(L) -> bool,
 ) -> Result<Source<'a, L>, Error> {
     checks::shape("label", &label.shape, &shapes.losses())?;
-    let labels = Source::of_units(&shapes.insert_row_axes(label), grid);
-    for sample in 0..grid.samples {
+    let labels = Source::of_units(&shapes.insert_lacking_axes(label), grid);
+    let samples = if grid.units == 0 { 0 } else { grid.samples };
+    for sample in 0..samples {
         for unit in 0..grid.units {
             let found = labels.get(sample, unit);
             if !is_sign(found) {

@@ -79,7 +79,7 @@ impl<T: Element> Elementwise<T, 1> for Formula<T> {
     #[inline(always)]
     fn eval<S: Isa>(self, pred: Lanes<T, S>, [label]: [Lanes<T, S>; 1]) -> ValueGrad<T, S> {
         let shortfall = self.0.shortfall(pred, label);
-        let slope = label * pred.splat_like(-2.0) * shortfall;
+        let slope = label * shortfall * pred.splat_like(-2.0);
         // An infinite label times nothing would be NaN.
         let active = shortfall.gt(pred.splat_like(0.0));
         ValueGrad {

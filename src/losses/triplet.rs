@@ -16,9 +16,9 @@ use crate::simd::{Isa, Lanes, Sum};
 /// | inputs | pred, positive and negative of one shape; a sample is everything but the batch axis |
 /// | loss | one per sample, whatever the rank: (N,), also for [`Reduction::None`](crate::Reduction::None) |
 /// | gradient | of pred `2 (negative − positive)`, of positive `2 (positive − pred)`, of negative `2 (pred − negative)`; 0 where the loss is 0, at the kink too |
-/// | infinities | an infinite distance to the positive example costs +∞, to the negative one 0, with gradient 0; to both NaN |
+/// | infinities | an infinite distance to the positive example costs +∞, to the negative one 0, with gradient 0; to both NaN. So does a distance whose square is beyond the range of f64 |
 /// | NaN | a NaN in any of the three is the sample's loss and its gradients |
-/// | accuracy | A: both squared distances and the margin's absolute value; G: the absolute value of the gradient, rounded once |
+/// | accuracy | A: both squared distances and the margin's absolute value; G: the absolute value of the gradient |
 ///
 /// The distances are squared, without root or epsilon, as Gluon's: two equal vectors have the
 /// gradient 0. A loss within rounding of 0 may have either gradient.
@@ -98,7 +98,7 @@ impl<T: Element> Problem<T, 3> for Triplet {
     }
 
     fn check<'c>(&'c self, shapes: &Shapes, _: &Grid) -> Result<Inputs<'c, Self, T, 3>, Error> {
-        Ok(((), shapes.classes()))
+        Ok(((), shapes.row_len()))
     }
 }
 

@@ -20,6 +20,7 @@ mod functions;
 mod log;
 mod logistic;
 mod polynomial;
+pub(crate) mod powers;
 mod slices;
 
 pub(crate) use functions::Functions;

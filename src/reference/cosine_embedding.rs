@@ -65,20 +65,29 @@ impl Scaled {
         };
         let entries: Vec<f64> = u.iter().map(|x| x * power).collect();
         Self {
-            square: sum(entries.iter().map(|x| x * x)),
+            square: dot(&entries, &entries),
             entries,
             power,
         }
     }
 }
 
+/// The sum of products, rounded once: each with what its own rounding loses.
+fn dot(u: &[f64], v: &[f64]) -> f64 {
+    let products = u.iter().zip(v).flat_map(|(&u, &v)| {
+        let product = u * v;
+        [product, u.mul_add(v, -product)]
+    });
+    sum(products)
+}
+
 fn pair(u: &[f64], v: &[f64], same: bool, margin: f64) -> [Row; 2] {
     let (a, b) = (Scaled::of(u), Scaled::of(v));
     let zero = a.square == 0.0 || b.square == 0.0;
     let nan = u.iter().chain(v).any(|x| !x.is_finite());
-    let products = || a.entries.iter().zip(&b.entries).map(|(a, b)| a * b);
+    let sizes = a.entries.iter().zip(&b.entries).map(|(a, b)| (a * b).abs());
     let lengths = (a.square * b.square).sqrt();
-    let (dot, size) = (sum(products()), sum(products().map(f64::abs)));
+    let (dot, size) = (dot(&a.entries, &b.entries), sum(sizes));
     let (cosine, size) = match (nan, zero) {
         (true, _) => (f64::NAN, f64::NAN),
         (false, true) => (0.0, 0.0),

@@ -21,6 +21,12 @@ impl<S: Isa> Sum<S> {
         }
     }
 
+    /// The token that the sum carries.
+    #[inline(always)]
+    pub(crate) fn simd(self) -> S {
+        self.simd
+    }
+
     /// Adds every lane to its own sum.
     #[inline(always)]
     pub(crate) fn add<T: Float>(&mut self, terms: Lanes<T, S>) {

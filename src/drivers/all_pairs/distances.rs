@@ -1,4 +1,5 @@
 use super::SLAB;
+use super::gathered::Gathered;
 use super::tree::{self, Products, TREE};
 use crate::Exec;
 use crate::element::Element;
@@ -59,29 +60,31 @@ impl<T: Element> Kernel for Distances<'_, '_, T> {
         let mut start = 0;
         while start < self.others {
             let beside = T::LANES.min(self.others - start);
-            let mut sums = [Sum::zero(simd); OWN];
+            let mut sums = [Gathered::zero(simd); OWN];
             let mut at = 0;
             while at < self.len {
                 let entries = at..self.len.min(at + SLAB);
+                let padded = entries.len().next_multiple_of(TREE);
                 // Behind the last entry zeros; behind the last row whatever was there, since
                 // nobody reads what comes of it.
                 for lane in 0..beside {
                     let other = start + lane;
                     let row = self.other.row(0, other, entries.clone(), &mut room);
-                    for (k, column) in panel.iter_mut().enumerate() {
+                    for (k, column) in panel[..padded].iter_mut().enumerate() {
                         column[lane] = row.get(k).copied().unwrap_or(T::ZERO);
                     }
                 }
                 for (row, sum) in self.rows.clone().zip(&mut sums) {
                     let row = self.own.row(0, row, entries.clone(), &mut room);
-                    add_squares(simd, row, &panel, sum);
+                    sum.gather(squares(simd, row, &panel));
                 }
                 at = entries.end;
             }
             let rows = self.matrix.chunks_exact_mut(self.others);
             for (row, sum) in rows.zip(sums) {
-                for (place, sum) in row[start..start + beside].iter_mut().zip(sum.to_array()) {
-                    *place = T::from_f64(-sum);
+                let sums = sum.total().to_array();
+                for (place, sum) in row[start..start + beside].iter_mut().zip(sums) {
+                    *place = T::from_f64(-within_range::<T>(sum));
                 }
             }
             start += beside;
@@ -89,9 +92,19 @@ impl<T: Element> Kernel for Distances<'_, '_, T> {
     }
 }
 
-/// Adds the squared differences between the entries of a row and those of every row of a panel.
+/// A distance, as the largest number there is where it is beyond: as a logit, minus infinity would be
+/// a masked vector. The comparison keeps a NaN.
+fn within_range<T: Element>(distance: f64) -> f64 {
+    match distance > T::LARGEST_FINITE {
+        true => T::LARGEST_FINITE,
+        false => distance,
+    }
+}
+
+/// The squared differences between the entries of a slab of a row and those of every row of a panel.
 #[inline(always)]
-fn add_squares<T: Element, S: Isa>(simd: S, row: &[T], panel: &[[T; 16]; SLAB], sum: &mut Sum<S>) {
+fn squares<T: Element, S: Isa>(simd: S, row: &[T], panel: &[[T; 16]; SLAB]) -> Sum<S> {
+    let mut sum = Sum::zero(simd);
     let (rows, rest) = row.as_chunks::<TREE>();
     let (panels, _) = panel.as_chunks::<TREE>();
     for (row, panel) in rows.iter().zip(panels) {
@@ -103,6 +116,7 @@ fn add_squares<T: Element, S: Isa>(simd: S, row: &[T], panel: &[[T; 16]; SLAB], 
         let (row, panel) = (&last, &panels[rows.len()]);
         sum.add(tree::sum(&Squares { simd, row, panel }));
     }
+    sum
 }
 
 struct Squares<'s, T, S> {

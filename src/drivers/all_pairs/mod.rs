@@ -6,11 +6,12 @@
 //! Nothing is kept but a matrix of some rows against all, which the caller holds.
 
 mod distances;
+mod gathered;
 mod pull;
 mod tree;
 
 pub(crate) use distances::distances;
-pub(crate) use pull::{Matrix, pull_columns, pull_rows};
+pub(crate) use pull::{Kept, Matrix, pull_columns, pull_rows};
 
 /// Entries of rows that are worked on at a time: a whole number of trees, and of vectors.
 const SLAB: usize = 128;

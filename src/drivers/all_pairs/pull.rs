@@ -1,8 +1,9 @@
 use super::SLAB;
+use super::gathered::Gathered;
 use super::tree::{self, Products, TREE};
 use crate::Exec;
 use crate::element::Element;
-use crate::parallel::for_each_part;
+use crate::parallel::{self, for_each_part};
 use crate::simd::{Isa, Kernel, Lanes, Sum, dispatch};
 use crate::tensor::{Source, Target};
 use core::ops::Range;
@@ -48,36 +49,95 @@ pub(crate) fn pull_rows<T: Element>(
             first_other: 0,
             len,
             grad,
-            adds: false,
+            before: Before::Nothing,
         };
         dispatch(exec.level, pull);
     });
 }
 
-/// As [`pull_rows`], of the rows that the columns belong to, by all rows of the matrix; added to
-/// what is there if it `adds`.
+/// Where gradients that are made in several parts are kept until the last.
+pub(crate) enum Kept<'k> {
+    /// In their own place, to which a part is added unless it is the first.
+    InPlace { adds: bool },
+    /// In f64, one value for each entry, from the last part of which the gradient is written.
+    Apart {
+        values: &'k mut [f64],
+        is_first: bool,
+        is_last: bool,
+    },
+}
+
+/// As [`pull_rows`], of the rows that the columns belong to, by all rows of the matrix.
 pub(crate) fn pull_columns<T: Element>(
     exec: Exec,
     matrix: Matrix<'_, T>,
     [own, other]: [&Source<'_, T>; 2],
     len: usize,
     grad: Target<'_, T>,
-    adds: bool,
+    kept: Kept<'_>,
 ) {
     let cost = matrix.rows.len().saturating_mul(len.max(1));
-    for_each_part(exec, 0..matrix.columns, grad, OWN, cost, &|rows, grad| {
-        let pull = Pull::<_, false> {
-            matrix,
-            own,
-            own_rows: rows,
-            other,
-            first_other: matrix.rows.start,
-            len,
-            grad,
-            adds,
-        };
-        dispatch(exec.level, pull);
-    });
+    let all = 0..matrix.columns;
+    match kept {
+        Kept::InPlace { adds } => {
+            for_each_part(exec, all, grad, OWN, cost, &|rows, grad| {
+                let pull = Pull::<_, false> {
+                    matrix,
+                    own,
+                    own_rows: rows,
+                    other,
+                    first_other: matrix.rows.start,
+                    len,
+                    grad,
+                    before: if adds {
+                        Before::InPlace
+                    } else {
+                        Before::Nothing
+                    },
+                };
+                dispatch(exec.level, pull);
+            });
+        }
+        Kept::Apart {
+            values,
+            is_first,
+            is_last,
+        } => {
+            if is_first {
+                values.fill(0.0);
+            }
+            let kept = parallel::Rows {
+                values,
+                columns: len,
+            };
+            for_each_part(exec, all, (grad, kept), OWN, cost, &|rows, (grad, kept)| {
+                let pull = Pull::<_, false> {
+                    matrix,
+                    own,
+                    own_rows: rows,
+                    other,
+                    first_other: matrix.rows.start,
+                    len,
+                    grad,
+                    before: Before::Apart {
+                        values: kept.values,
+                        is_last,
+                    },
+                };
+                dispatch(exec.level, pull);
+            });
+        }
+    }
+}
+
+/// What parts before this one have made of the gradients of a few rows.
+enum Before<'p> {
+    Nothing,
+    InPlace,
+    Apart {
+        values: &'p mut [f64],
+        is_last: bool,
+    },
 }
 
 /// The gradients of a few rows, which belong to rows of the matrix or to columns.
@@ -89,7 +149,7 @@ struct Pull<'p, 'a, T, const ROWS: bool> {
     first_other: usize,
     len: usize,
     grad: Target<'p, T>,
-    adds: bool,
+    before: Before<'p>,
 }
 
 /// What is known of some other rows.
@@ -131,6 +191,44 @@ impl<T: Element, const ROWS: bool> Pull<'_, '_, T, ROWS> {
         tile
     }
 
+    /// Adds what was pulled of a slab of an own row to what parts before have made, and writes the
+    /// gradient unless parts after this one will.
+    fn emit(
+        &mut self,
+        own: usize,
+        number: usize,
+        entries: &Range<usize>,
+        pulled: &mut [f64; SLAB],
+    ) {
+        let pulled = &mut pulled[..entries.len()];
+        match &mut self.before {
+            Before::Nothing => {}
+            Before::InPlace => {
+                let mut room = [T::ZERO; SLAB];
+                let before = self.grad.read_row(0, own, entries.clone(), &mut room);
+                for (pulled, before) in pulled.iter_mut().zip(before) {
+                    *pulled += before.to_f64();
+                }
+            }
+            Before::Apart { values, is_last } => {
+                let kept = &mut values[number * self.len..][entries.clone()];
+                for (pulled, kept) in pulled.iter_mut().zip(kept) {
+                    *kept += *pulled;
+                    *pulled = *kept;
+                }
+                if !*is_last {
+                    return;
+                }
+            }
+        }
+        let mut grads = [T::ZERO; SLAB];
+        for (grad, pulled) in grads.iter_mut().zip(pulled) {
+            *grad = T::from_f64(*pulled);
+        }
+        let grads = &grads[..entries.len()];
+        self.grad.write_row(0, own, entries.start, grads);
+    }
+
     /// Whether an own row has a gradient.
     fn is_pulled(&self, own: usize) -> bool {
         !ROWS || self.matrix.takes_part[own - self.matrix.rows.start] != T::ZERO
@@ -152,7 +250,7 @@ impl<T: Element, const ROWS: bool> Kernel for Pull<'_, '_, T, ROWS> {
                 let row = self.own.row(0, own, entries.clone(), &mut room);
                 slab[..row.len()].copy_from_slice(row);
             }
-            let mut sums = [[Sum::zero(simd); VECTORS]; OWN];
+            let mut sums = [[Gathered::zero(simd); VECTORS]; OWN];
             let mut start = 0;
             while start < self.others() {
                 let tile = self.tile(start);
@@ -175,25 +273,17 @@ impl<T: Element, const ROWS: bool> Kernel for Pull<'_, '_, T, ROWS> {
                 }
                 start += tile.count;
             }
-            for (own, sums) in self.own_rows.clone().zip(&sums) {
-                let mut grads = [T::ZERO; SLAB];
-                for (grads, sum) in grads.chunks_mut(T::LANES).zip(sums) {
-                    for (grad, sum) in grads.iter_mut().zip(sum.to_array()) {
-                        *grad = T::from_f64(2.0 * sum);
+            for (number, sums) in sums[..self.own_rows.len()].iter().enumerate() {
+                let own = self.own_rows.start + number;
+                let mut pulled = [0.0; SLAB];
+                if self.is_pulled(own) {
+                    for (pulled, sum) in pulled.chunks_mut(T::LANES).zip(sums) {
+                        for (pulled, sum) in pulled.iter_mut().zip(sum.total().to_array()) {
+                            *pulled = 2.0 * sum;
+                        }
                     }
                 }
-                let grads = &mut grads[..entries.len()];
-                if !self.is_pulled(own) {
-                    grads.fill(T::ZERO);
-                }
-                if self.adds {
-                    let mut room = [T::ZERO; SLAB];
-                    let before = self.grad.read_row(0, own, entries.clone(), &mut room);
-                    for (grad, before) in grads.iter_mut().zip(before) {
-                        *grad = T::from_f64(grad.to_f64() + before.to_f64());
-                    }
-                }
-                self.grad.write_row(0, own, entries.start, grads);
+                self.emit(own, number, &entries, &mut pulled);
             }
             at = entries.end;
         }
@@ -210,7 +300,7 @@ fn add<T: Element, S: Isa, const ALL: bool>(
     tree: usize,
     own: usize,
     slab: &[T; SLAB],
-    sums: &mut [Sum<S>; VECTORS],
+    sums: &mut [Gathered<S>; VECTORS],
 ) {
     let first = tree * TREE;
     let len = rows[0].len();
@@ -227,7 +317,9 @@ fn add<T: Element, S: Isa, const ALL: bool>(
             at,
             is_full: len - at >= T::LANES,
         };
-        sum.add(tree::sum(&terms));
+        let mut one = Sum::zero(simd);
+        one.add(tree::sum(&terms));
+        sum.gather(one);
     }
 }
 

@@ -12,6 +12,9 @@ use core::ops::Range;
 /// Entries of a row from which on it is cut into as many at a time, each with sums of its own.
 pub(super) const CHUNK: usize = 1 << 14;
 
+/// Rows up to which each is shared among threads: more keep all threads busy by themselves.
+const FEW_ROWS: usize = 32;
+
 impl<T, L, const K: usize, const J: usize> Pairs<'_, T, L, K, J>
 where
     T: Element,
@@ -30,11 +33,7 @@ where
         for sample in samples {
             sum = 0.0;
             for unit in units.clone() {
-                let scale = match plan.is_masked(sample) {
-                    true => None,
-                    false => UnitScale::of(plan, sample, unit),
-                };
-                match scale {
+                match UnitScale::of(plan, sample, unit) {
                     None => outputs.mask(sample, unit..unit + 1),
                     Some(scale) => {
                         let row = LongRow {
@@ -154,9 +153,11 @@ where
         left: impl FnOnce() -> A + Send,
         right: impl FnOnce() -> B + Send,
     ) -> (A, B) {
-        match self.plan.exec.threading {
-            Threading::Auto => rayon::join(left, right),
-            Threading::Serial => (left(), right()),
+        let rows = self.plan.grid.samples * self.plan.grid.units;
+        if self.plan.exec.threading == Threading::Auto && rows <= FEW_ROWS {
+            rayon::join(left, right)
+        } else {
+            (left(), right())
         }
     }
 }

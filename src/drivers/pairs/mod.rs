@@ -15,7 +15,6 @@ use super::{Outputs, Plan, Work};
 use crate::element::Element;
 use crate::simd::{Isa, Kernel, Lanes, Sum, dispatch};
 use core::ops::Range;
-pub(crate) use row::{clamp, exponent, power_of_two};
 use scratch::Scratch;
 
 /// A loss of rows of `K` operands, made from `J` sums over their entries.
@@ -151,11 +150,7 @@ where
         for sample in samples {
             sum = 0.0;
             for unit in units.clone() {
-                let scale = match plan.is_masked(sample) {
-                    true => None,
-                    false => UnitScale::of(plan, sample, unit),
-                };
-                let Some(scale) = scale else {
+                let Some(scale) = UnitScale::of(plan, sample, unit) else {
                     outputs.mask(sample, unit..unit + 1);
                     continue;
                 };

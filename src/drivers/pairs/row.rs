@@ -1,13 +1,11 @@
 use super::scratch::Scratch;
 use super::{PairLoss, Pairs};
+use crate::drivers::terms::SUM_BLOCK;
 use crate::drivers::{Outputs, Plan};
 use crate::element::Element;
+use crate::math::powers::{exponent, normal_exponent, power_of_two};
 use crate::simd::{InOut, Isa, Lanes, Sum};
 use core::ops::Range;
-
-/// Vectors that are added before their sums go to the row's: a long running sum loses digits of
-/// f64.
-const BLOCK: usize = 16;
 
 impl<T, L, const K: usize, const J: usize> Pairs<'_, T, L, K, J>
 where
@@ -60,7 +58,7 @@ where
             let mut at = 0;
             while at < piece.len() {
                 let mut block = [Sum::zero(simd); J];
-                for _ in 0..BLOCK {
+                for _ in 0..SUM_BLOCK {
                     if at >= piece.len() {
                         break;
                     }
@@ -240,27 +238,6 @@ where
 pub(super) fn exponents_of<T: Element, const K: usize>(largest: [T; K]) -> [i32; K] {
     largest.map(|largest| match largest.to_f64() {
         0.0 => 0,
-        largest => clamp::<T>(-exponent(largest)),
+        largest => normal_exponent::<T>(-exponent(largest)),
     })
-}
-
-/// The integer part of the binary logarithm of a positive number.
-pub(crate) fn exponent(x: f64) -> i32 {
-    // A subnormal number is made a normal one, 64 too large.
-    let (x, shift) = match x < f64::MIN_POSITIVE {
-        true => (x * f64::from_bits((1023 + 64) << 52), 64),
-        false => (x, 0),
-    };
-    ((x.to_bits() >> 52) & 0x7ff) as i32 - 1023 - shift
-}
-
-/// The nearest exponent to `exponent` of which the power of 2 and its inverse are normal numbers.
-pub(crate) fn clamp<T: Element>(exponent: i32) -> i32 {
-    let most = T::BIAS - 1;
-    exponent.clamp(-most, most)
-}
-
-/// 2 to the power of an exponent that [`clamp`] gives.
-pub(crate) fn power_of_two<T: Element>(exponent: i32) -> T {
-    T::from_f64(f64::from_bits(((1023 + exponent) as u64) << 52))
 }

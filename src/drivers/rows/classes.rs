@@ -2,15 +2,12 @@ use super::leaf::{PIECE, Rows, Scratch, parts};
 use super::row::{self, Row};
 use super::{RowLabel, RowLoss};
 use crate::drivers::schedule::Leaf;
+use crate::drivers::terms::SUM_BLOCK;
 use crate::drivers::{Outputs, Plan};
 use crate::element::Element;
 use crate::math::lanes::exp_nonpos;
 use crate::simd::{InOut, Isa, Kernel, Lanes, Mask, Sum, dispatch};
 use core::ops::Range;
-
-/// Vectors that are added before their sums go to the row's: a long running sum loses digits of
-/// f64.
-const BLOCK: usize = 16;
 
 /// Rows of logits whose classes each have a loss, which is wanted or has a factor of its own.
 ///
@@ -183,20 +180,37 @@ impl<T: Element, R: RowLoss<T>, const GRAD: bool> Run<'_, '_, '_, '_, T, R, GRAD
             self.load_label(sample, unit, part, pieces);
             let [weights, _, coefficients] = &pieces.factors;
             any |= weights[..len].iter().any(|&weight| weight != T::ZERO);
-            let blocks = pieces.shares[..len].chunks(BLOCK * T::LANES);
-            for (shares, coefficients) in blocks.zip(coefficients.chunks(BLOCK * T::LANES)) {
+            let mut at = 0;
+            while at < len {
                 let mut block = Sum::zero(simd);
-                for (share, coefficient) in
-                    shares.chunks(T::LANES).zip(coefficients.chunks(T::LANES))
-                {
-                    let share = self.rows.loss.share(Lanes::load_partial(simd, share));
-                    block.add_product(share, Lanes::load_partial(simd, coefficient));
+                for _ in 0..SUM_BLOCK {
+                    if at >= len {
+                        break;
+                    }
+                    let lanes = at..len.min(at + T::LANES);
+                    let weight = Lanes::load_partial(simd, &weights[lanes.clone()]);
+                    let share = Lanes::load_partial(simd, &pieces.shares[lanes.clone()]);
+                    let coefficient = Lanes::load_partial(simd, &coefficients[lanes]);
+                    let [share, coefficient] = unmasked(weight, [share, coefficient]);
+                    block.add_product(self.rows.loss.share(share), coefficient);
+                    at += T::LANES;
                 }
                 sum = sum.plus(block);
             }
         }
         any.then(|| sum.fold())
     }
+}
+
+/// Values of classes, 0 where a weight of 0 masks them.
+#[inline(always)]
+fn unmasked<T: Element, S: Isa>(weight: Lanes<T, S>, values: [Lanes<T, S>; 2]) -> [Lanes<T, S>; 2] {
+    let zero = weight.splat_like(0.0);
+    let masked = weight.eq(zero);
+    [
+        masked.select(zero, values[0]),
+        masked.select(zero, values[1]),
+    ]
 }
 
 /// A piece of a row with everything that belongs to its classes.
@@ -227,7 +241,7 @@ impl<T: Element, S: Isa, R: RowLoss<T>> Pass<T, S, R> {
         let mut at = 0;
         while at < len {
             let mut block = Sum::zero(self.simd);
-            for _ in 0..BLOCK {
+            for _ in 0..SUM_BLOCK {
                 if at >= len {
                     break;
                 }
@@ -252,13 +266,14 @@ impl<T: Element, S: Isa, R: RowLoss<T>> Pass<T, S, R> {
             *lanes = Lanes::load_partial(simd, &factor[at..to]);
         }
         let [weight, loss_scale, coefficient] = factors;
+        let [counted, coefficient] = unmasked(weight, [share, coefficient]);
         let distance = self.shift - logit;
         let value = self.loss.term(share, distance + self.ln_sum);
         let masked = weight.eq(zero);
         let loss = masked.select(zero, loss_scale * value);
         loss.store_partial(&mut piece.losses[at..to]);
         let probability = exp_nonpos(-distance) * self.probability;
-        let grad = coefficient.neg_mul_add(share, probability * self.share);
+        let grad = coefficient.neg_mul_add(counted, probability * self.share);
         piece.run.store::<S, false>(at, grad);
         let inside = Mask::first(simd, len - at);
         inside.select(masked.select(zero, weight * value), zero)

@@ -307,7 +307,8 @@ where
                 left_out: chunk.argmax as isize - part.start as isize,
             };
             forward.sum::<DENSE>(&mut sums);
-            if copied
+            if GRAD
+                && copied
                 && R::NORMALISE
                 && let Some(grad) = outputs.pred().grad()
             {

@@ -44,11 +44,7 @@ where
         for sample in samples {
             sum = 0.0;
             for unit in units.clone() {
-                let scale = match self.plan.is_masked(sample) {
-                    true => None,
-                    false => UnitScale::of(self.plan, sample, unit),
-                };
-                match scale {
+                match UnitScale::of(self.plan, sample, unit) {
                     None => outputs.mask(sample, unit..unit + 1),
                     Some(scale) => {
                         let loss = self.row(outputs, (sample, unit), scale.grad);
