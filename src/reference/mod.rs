@@ -35,6 +35,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod ctc;
 mod l2;
 mod maths;
 mod reduction;
@@ -42,6 +43,7 @@ mod sigmoid_bce;
 mod softmax_ce;
 mod terms;
 
+pub use ctc::{Ctc, ctc};
 pub use l2::l2;
 pub use reduction::{Reduced, Weighting};
 pub use sigmoid_bce::{FROM_SIGMOID_EPSILON, sigmoid_bce};
