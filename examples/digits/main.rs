@@ -10,6 +10,7 @@
 //! back the number to report and writes the gradient from which back-propagation starts.
 
 mod data;
+mod epoch;
 mod network;
 mod picture;
 
