@@ -1,5 +1,6 @@
+use crate::Error;
 use crate::drivers::{Compiled, Work};
-use crate::losses::ClassLabel;
+use crate::losses::{ClassLabel, ctc};
 use crate::math::Functions;
 
 /// What tensors hold: `f32` or `f64`. Kernels compute in the same type and sum in `f64`.
@@ -8,16 +9,27 @@ use crate::math::Functions;
 pub trait Element: Functions + ClassLabel<Self> {
     /// Runs a checked call with the kernels that are compiled for this type.
     fn run<'a, C: Compiled>(loss: C, work: Work<'a, Self, C::Inputs<'a, Self>>);
+
+    /// Runs a checked call of the CTC loss with the kernels that are compiled for this type.
+    fn ctc(job: ctc::Job<'_, Self>) -> Result<(), Error>;
 }
 
 impl Element for f32 {
     fn run<'a, C: Compiled>(loss: C, work: Work<'a, f32, C::Inputs<'a, f32>>) {
         loss.run_f32(work);
     }
+
+    fn ctc(job: ctc::Job<'_, f32>) -> Result<(), Error> {
+        job.run()
+    }
 }
 
 impl Element for f64 {
     fn run<'a, C: Compiled>(loss: C, work: Work<'a, f64, C::Inputs<'a, f64>>) {
         loss.run_f64(work);
+    }
+
+    fn ctc(job: ctc::Job<'_, f64>) -> Result<(), Error> {
+        job.run()
     }
 }

@@ -83,7 +83,10 @@ pub use call::{Call, InPlaceCall};
 pub use element::Element;
 pub use error::Error;
 pub use exec::{Exec, Threading};
-pub use losses::{ClassLabel, L2Loss, SigmoidBceLoss, SoftmaxCeLoss};
+pub use losses::{
+    ClassLabel, CtcCall, CtcGreedy, CtcInPlaceCall, CtcLabelLayout, CtcLayout, CtcLoss, CtcStatus,
+    Integer, L2Loss, SigmoidBceLoss, SoftmaxCeLoss,
+};
 pub use reduction::Reduction;
 pub use simd::Level;
 pub use workspace::Workspace;

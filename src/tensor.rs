@@ -6,6 +6,10 @@
 //! A `Target` owns a rectangle of the grid and can be split, never copied: whoever has one may
 //! write its units and nobody else can.
 
+mod frames;
+
+pub use frames::Frames;
+
 use crate::layout::{Extents, Grid, Layout, Strides};
 use crate::simd::{Float, InOut};
 use core::marker::PhantomData;
@@ -113,6 +117,16 @@ impl<'a, T> TensorMut<'a, T> {
             base: value,
             shape: Extents::new(),
             strides: Strides::new(),
+            memory: PhantomData,
+        }
+    }
+
+    /// A shorter loan of the same tensor.
+    pub(crate) fn reborrow(&mut self) -> TensorMut<'_, T> {
+        TensorMut {
+            base: self.base,
+            shape: self.shape.clone(),
+            strides: self.strides.clone(),
             memory: PhantomData,
         }
     }

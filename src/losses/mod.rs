@@ -2,6 +2,7 @@
 
 mod class_label;
 mod common;
+pub(crate) mod ctc;
 mod l2;
 mod pointwise;
 mod sigmoid_bce;
@@ -9,6 +10,9 @@ mod softmax_ce;
 
 pub use class_label::ClassLabel;
 pub use common::{Common, Inputs, Problem};
+pub use ctc::{
+    CtcCall, CtcGreedy, CtcInPlaceCall, CtcLabelLayout, CtcLayout, CtcLoss, CtcStatus, Integer,
+};
 pub use l2::L2Loss;
 pub use pointwise::{Labelled, Pointwise};
 pub use sigmoid_bce::SigmoidBceLoss;

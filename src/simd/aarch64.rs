@@ -70,6 +70,50 @@ impl Isa for Neon {
     }
 
     #[inline(always)]
+    fn shift_up_32(self, before: [f32x4; 4], lanes: [f32x4; 4]) -> [f32x4; 4] {
+        let before = [before[3], lanes[0], lanes[1], lanes[2]];
+        let mut shifted = lanes;
+        for k in 0..4 {
+            let lanes = self.neon.vextq_f32::<3>(cast(before[k]), cast(lanes[k]));
+            shifted[k] = cast::<float32x4_t, _>(lanes);
+        }
+        shifted
+    }
+
+    #[inline(always)]
+    fn shift_up_64(self, before: [f64x2; 4], lanes: [f64x2; 4]) -> [f64x2; 4] {
+        let before = [before[3], lanes[0], lanes[1], lanes[2]];
+        let mut shifted = lanes;
+        for k in 0..4 {
+            let lanes = self.neon.vextq_f64::<1>(cast(before[k]), cast(lanes[k]));
+            shifted[k] = cast::<float64x2_t, _>(lanes);
+        }
+        shifted
+    }
+
+    #[inline(always)]
+    fn shift_down_32(self, lanes: [f32x4; 4], after: [f32x4; 4]) -> [f32x4; 4] {
+        let after = [lanes[1], lanes[2], lanes[3], after[0]];
+        let mut shifted = lanes;
+        for k in 0..4 {
+            let lanes = self.neon.vextq_f32::<1>(cast(lanes[k]), cast(after[k]));
+            shifted[k] = cast::<float32x4_t, _>(lanes);
+        }
+        shifted
+    }
+
+    #[inline(always)]
+    fn shift_down_64(self, lanes: [f64x2; 4], after: [f64x2; 4]) -> [f64x2; 4] {
+        let after = [lanes[1], lanes[2], lanes[3], after[0]];
+        let mut shifted = lanes;
+        for k in 0..4 {
+            let lanes = self.neon.vextq_f64::<1>(cast(lanes[k]), cast(after[k]));
+            shifted[k] = cast::<float64x2_t, _>(lanes);
+        }
+        shifted
+    }
+
+    #[inline(always)]
     fn widen(self, lanes: [f32x4; 4]) -> [[f64x2; 4]; 2] {
         let mut halves = [[f64x2(0.0, 0.0); 4]; 2];
         for k in 0..4 {

@@ -82,6 +82,19 @@ pub trait Float: Copy + PartialOrd + Debug + Default + Send + Sync + 'static {
         lanes: Self::Many<S, Self::Vector<S>>,
     );
 
+    /// The last lane of `before`, then all lanes but the last.
+    fn shift_up<S: Isa>(
+        simd: S,
+        before: Self::Many<S, Self::Vector<S>>,
+        lanes: Self::Many<S, Self::Vector<S>>,
+    ) -> Self::Many<S, Self::Vector<S>>;
+    /// All lanes but the first, then the first of `after`.
+    fn shift_down<S: Isa>(
+        simd: S,
+        lanes: Self::Many<S, Self::Vector<S>>,
+        after: Self::Many<S, Self::Vector<S>>,
+    ) -> Self::Many<S, Self::Vector<S>>;
+
     /// # Safety
     /// `from` is valid for reading a register.
     unsafe fn load<S: Isa>(simd: S, from: *const Self) -> Self::Vector<S>;
@@ -117,6 +130,7 @@ macro_rules! float {
         words $word_add:ident $word_sub:ident
             $word_and:ident $word_or:ident $word_xor:ident $shl:ident $shr:ident,
         memory $load:ident $store:ident $stream:ident,
+        shifts $shift_up:ident $shift_down:ident,
         $($conversions:item)*
     ) => {
         impl Float for $float {
@@ -283,6 +297,23 @@ macro_rules! float {
             }
 
             #[inline(always)]
+            fn shift_up<S: Isa>(
+                simd: S,
+                before: S::$many<S::$vectors>,
+                lanes: S::$many<S::$vectors>,
+            ) -> S::$many<S::$vectors> {
+                simd.$shift_up(before, lanes)
+            }
+            #[inline(always)]
+            fn shift_down<S: Isa>(
+                simd: S,
+                lanes: S::$many<S::$vectors>,
+                after: S::$many<S::$vectors>,
+            ) -> S::$many<S::$vectors> {
+                simd.$shift_down(lanes, after)
+            }
+
+            #[inline(always)]
             unsafe fn load<S: Isa>(_: S, from: *const Self) -> S::$vectors {
                 // SAFETY: the caller promises a readable register; any bits are a vector.
                 unsafe { from.cast::<S::$vectors>().read_unaligned() }
@@ -333,6 +364,7 @@ float!(
     words add_u32s sub_u32s
         and_u32s or_u32s xor_u32s shl_u32 shr_u32,
     memory mask_load_ptr_f32s mask_store_ptr_f32s stream_f32,
+    shifts shift_up_32 shift_down_32,
 
     #[inline(always)]
     fn widen_add<S: Isa>(
@@ -361,6 +393,7 @@ float!(
     words add_u64s sub_u64s
         and_u64s or_u64s xor_u64s shl_u64 shr_u64,
     memory mask_load_ptr_f64s mask_store_ptr_f64s stream_f64,
+    shifts shift_up_64 shift_down_64,
 
     #[inline(always)]
     fn widen_add<S: Isa>(

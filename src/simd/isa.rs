@@ -34,6 +34,31 @@ pub trait Isa: pulp::Simd {
     /// One bit a lane, lane 0 the lowest.
     fn mask_bits_64(self, mask: Self::m64s) -> u32;
 
+    /// The last 32-bit lane of `before`, then all of `lanes` but the last.
+    fn shift_up_32(
+        self,
+        before: Self::Registers32<Self::f32s>,
+        lanes: Self::Registers32<Self::f32s>,
+    ) -> Self::Registers32<Self::f32s>;
+    /// The last 64-bit lane of `before`, then all of `lanes` but the last.
+    fn shift_up_64(
+        self,
+        before: Self::Registers64<Self::f64s>,
+        lanes: Self::Registers64<Self::f64s>,
+    ) -> Self::Registers64<Self::f64s>;
+    /// All 32-bit lanes of `lanes` but the first, then the first of `after`.
+    fn shift_down_32(
+        self,
+        lanes: Self::Registers32<Self::f32s>,
+        after: Self::Registers32<Self::f32s>,
+    ) -> Self::Registers32<Self::f32s>;
+    /// All 64-bit lanes of `lanes` but the first, then the first of `after`.
+    fn shift_down_64(
+        self,
+        lanes: Self::Registers64<Self::f64s>,
+        after: Self::Registers64<Self::f64s>,
+    ) -> Self::Registers64<Self::f64s>;
+
     /// Lanes 0 to 7 and lanes 8 to 15 as f64.
     fn widen(self, lanes: Self::Registers32<Self::f32s>) -> [Self::Registers64<Self::f64s>; 2];
 

@@ -189,6 +189,34 @@ impl<T: Float, S: Isa> Lanes<T, S> {
         !self.eq(self)
     }
 
+    /// The last lane of `before`, then all lanes but the last: element `i - 1` in place of `i`.
+    #[inline(always)]
+    pub fn shift_up(self, before: Self) -> Self {
+        #[inline(always)]
+        fn shift<T: Float, S: Isa>(
+            simd: S,
+            (before, lanes): (&Lanes<T, S>, &Lanes<T, S>),
+        ) -> Lanes<T, S> {
+            let registers = T::shift_up(simd, before.registers, lanes.registers);
+            Lanes { simd, registers }
+        }
+        run!(shift::<T, S>, self.simd, (&before, &self))
+    }
+
+    /// All lanes but the first, then the first of `after`: element `i + 1` in place of `i`.
+    #[inline(always)]
+    pub fn shift_down(self, after: Self) -> Self {
+        #[inline(always)]
+        fn shift<T: Float, S: Isa>(
+            simd: S,
+            (lanes, after): (&Lanes<T, S>, &Lanes<T, S>),
+        ) -> Lanes<T, S> {
+            let registers = T::shift_down(simd, lanes.registers, after.registers);
+            Lanes { simd, registers }
+        }
+        run!(shift::<T, S>, self.simd, (&self, &after))
+    }
+
     /// The lanes' bits.
     #[inline(always)]
     pub fn to_bits(self) -> Bits<T, S> {

@@ -355,6 +355,32 @@ fn memory_outside_a_run_is_not_touched() {
     at_every_level(Memory(0f64));
 }
 
+#[derive(Clone, Copy)]
+struct Shifts<T>(T);
+
+impl<T: Number> Kernel for Shifts<T> {
+    type Output = ();
+
+    fn run<S: Isa>(self, simd: S) {
+        let numbers: Vec<T> = (0..2 * T::LANES).map(|k| T::of(k as f32)).collect();
+        let (first, second) = numbers.split_at(T::LANES);
+        let (x, y) = (Lanes::load(simd, first), Lanes::load(simd, second));
+        let up = to_vec(y.shift_up(x));
+        assert_same(&up, &numbers[T::LANES - 1..2 * T::LANES - 1], "shift up");
+        assert_same(
+            &to_vec(x.shift_down(y)),
+            &numbers[1..=T::LANES],
+            "shift down",
+        );
+    }
+}
+
+#[test]
+fn shifts_move_lanes_across_registers() {
+    at_every_level(Shifts(0f32));
+    at_every_level(Shifts(0f64));
+}
+
 #[test]
 fn sums_count_every_lane_once() {
     at_every_level(Sums(0f32));

@@ -64,6 +64,26 @@ impl Isa for V3 {
     }
 
     #[inline(always)]
+    fn shift_up_32(self, before: [f32x8; 2], lanes: [f32x8; 2]) -> [f32x8; 2] {
+        cast(shift_up_v3::<12>(self, cast(before), cast(lanes)))
+    }
+
+    #[inline(always)]
+    fn shift_up_64(self, before: [f64x4; 2], lanes: [f64x4; 2]) -> [f64x4; 2] {
+        cast(shift_up_v3::<8>(self, cast(before), cast(lanes)))
+    }
+
+    #[inline(always)]
+    fn shift_down_32(self, lanes: [f32x8; 2], after: [f32x8; 2]) -> [f32x8; 2] {
+        cast(shift_down_v3::<4>(self, cast(lanes), cast(after)))
+    }
+
+    #[inline(always)]
+    fn shift_down_64(self, lanes: [f64x4; 2], after: [f64x4; 2]) -> [f64x4; 2] {
+        cast(shift_down_v3::<8>(self, cast(lanes), cast(after)))
+    }
+
+    #[inline(always)]
     fn widen(self, lanes: [f32x8; 2]) -> [[f64x4; 2]; 2] {
         let mut halves = [[f64x4(0.0, 0.0, 0.0, 0.0); 2]; 2];
         for k in 0..2 {
@@ -96,6 +116,42 @@ impl Isa for V3 {
     fn fence(self) {
         self.sse._mm_sfence();
     }
+}
+
+/// Shifts 64 bytes up by one lane, of which `KEPT` is what 16 bytes less a lane leave.
+#[inline(always)]
+fn shift_up_v3<const KEPT: i32>(
+    simd: V3,
+    before: [__m256i; 2],
+    lanes: [__m256i; 2],
+) -> [__m256i; 2] {
+    let before = [before[1], lanes[0]];
+    let mut shifted = lanes;
+    for k in 0..2 {
+        let across = simd
+            .avx2
+            ._mm256_permute2x128_si256::<0x21>(before[k], lanes[k]);
+        shifted[k] = simd.avx2._mm256_alignr_epi8::<KEPT>(lanes[k], across);
+    }
+    shifted
+}
+
+/// Shifts 64 bytes down by one lane of `LANE` bytes.
+#[inline(always)]
+fn shift_down_v3<const LANE: i32>(
+    simd: V3,
+    lanes: [__m256i; 2],
+    after: [__m256i; 2],
+) -> [__m256i; 2] {
+    let after = [lanes[1], after[0]];
+    let mut shifted = lanes;
+    for k in 0..2 {
+        let across = simd
+            .avx2
+            ._mm256_permute2x128_si256::<0x21>(lanes[k], after[k]);
+        shifted[k] = simd.avx2._mm256_alignr_epi8::<LANE>(across, lanes[k]);
+    }
+    shifted
 }
 
 impl Isa for V4 {
@@ -150,6 +206,30 @@ impl Isa for V4 {
     #[inline(always)]
     fn mask_bits_64(self, mask: b8) -> u32 {
         u32::from(mask.0)
+    }
+
+    #[inline(always)]
+    fn shift_up_32(self, before: [f32x16; 1], lanes: [f32x16; 1]) -> [f32x16; 1] {
+        let (before, lanes) = (cast(before), cast(lanes));
+        cast::<__m512i, _>(self.avx512f._mm512_alignr_epi32::<15>(lanes, before))
+    }
+
+    #[inline(always)]
+    fn shift_up_64(self, before: [f64x8; 1], lanes: [f64x8; 1]) -> [f64x8; 1] {
+        let (before, lanes) = (cast(before), cast(lanes));
+        cast::<__m512i, _>(self.avx512f._mm512_alignr_epi64::<7>(lanes, before))
+    }
+
+    #[inline(always)]
+    fn shift_down_32(self, lanes: [f32x16; 1], after: [f32x16; 1]) -> [f32x16; 1] {
+        let (lanes, after) = (cast(lanes), cast(after));
+        cast::<__m512i, _>(self.avx512f._mm512_alignr_epi32::<1>(after, lanes))
+    }
+
+    #[inline(always)]
+    fn shift_down_64(self, lanes: [f64x8; 1], after: [f64x8; 1]) -> [f64x8; 1] {
+        let (lanes, after) = (cast(lanes), cast(after));
+        cast::<__m512i, _>(self.avx512f._mm512_alignr_epi64::<1>(after, lanes))
     }
 
     #[inline(always)]
