@@ -33,7 +33,11 @@ fn check(batch: &Batch<f32>, levels: &[Level], what: &str) {
 fn ctc_accuracy_of_anything_small() {
     let mut random = Random::new(1);
     for round in 0..if emulated() { 60 } else { 600 } {
-        let (samples, frames, classes) = (1 + random.below(4), 1 + random.below(70), 2 + random.below(40));
+        let (samples, frames, classes) = (
+            1 + random.below(4),
+            1 + random.below(70),
+            2 + random.below(40),
+        );
         let blank = random.below(classes);
         let kind = KINDS[random.below(KINDS.len())];
         let mut pred = logits([samples, frames, classes], blank, kind, &mut random);
@@ -43,7 +47,11 @@ fn ctc_accuracy_of_anything_small() {
             .map(|&frames| {
                 let length = random.below(frames + 1);
                 // Two classes are one beside the blank: it can only repeat itself.
-                let repeats = if classes == 2 { 1 } else { [0, 2, 10][random.below(3)] };
+                let repeats = if classes == 2 {
+                    1
+                } else {
+                    [0, 2, 10][random.below(3)]
+                };
                 label(length, classes, blank, repeats, &mut random)
             })
             .collect();
@@ -61,7 +69,14 @@ fn ctc_accuracy_of_anything_small() {
             ..Batch::new(pred, labels).blank(blank)
         };
         // A negative weight makes losses of logits negative.
-        let batch = if log_probs { batch } else { Batch { weight: batch.weight.abs(), ..batch } };
+        let batch = if log_probs {
+            batch
+        } else {
+            Batch {
+                weight: batch.weight.abs(),
+                ..batch
+            }
+        };
         check(&batch, &levels(), &format!("round {round}, {kind:?}"));
     }
 }
@@ -70,14 +85,20 @@ fn ctc_accuracy_of_anything_small() {
 fn ctc_accuracy_of_batches_like_those_of_recognisers() {
     let mut random = Random::new(2);
     for kind in KINDS {
-        for (samples, frames, classes, length) in [(4, 500, 32, 80), (4, 150, 80, 20), (2, 300, 1000, 40)] {
+        for (samples, frames, classes, length) in
+            [(4, 500, 32, 80), (4, 150, 80, 20), (2, 300, 1000, 40)]
+        {
             let blank = [0, classes - 1][random.below(2)];
             let pred = logits([samples, frames, classes], blank, kind, &mut random);
             let labels = (0..samples)
                 .map(|sample| label(length + sample, classes, blank, 15, &mut random))
                 .collect();
             let batch = Batch::new(pred, labels).blank(blank);
-            check(&batch, &levels(), &format!("{kind:?}, {frames} frames, {classes} classes"));
+            check(
+                &batch,
+                &levels(),
+                &format!("{kind:?}, {frames} frames, {classes} classes"),
+            );
         }
     }
 }
@@ -88,7 +109,13 @@ fn long(frames: usize, classes: usize, length: usize, kind: Data) {
     let shrink = if emulated() { 10 } else { 1 };
     let (frames, length) = (frames / shrink, length.div_ceil(shrink));
     let mut random = Random::new((frames + length) as u64);
-    let label = label(length, classes, 0, if classes < 4 { 5 } else { 25 }, &mut random);
+    let label = label(
+        length,
+        classes,
+        0,
+        if classes < 4 { 5 } else { 25 },
+        &mut random,
+    );
     assert!(shortest(&label) <= frames, "a label that is to be read");
     let pred = logits([1, frames, classes], 0, kind, &mut random);
     let batch = Batch::new(pred, vec![label]).blank(0);
@@ -175,7 +202,11 @@ fn ctc_accuracy_of_confident_frames() {
                 if path[t] == c { margin as f32 } else { 0.0 }
             });
             let batch = Batch::single(pred, &label).blank(0);
-            check(&batch, &levels(), &format!("margin {margin}, {length} labels"));
+            check(
+                &batch,
+                &levels(),
+                &format!("margin {margin}, {length} labels"),
+            );
         }
     }
 }
@@ -186,7 +217,13 @@ fn ctc_accuracy_with_offsets() {
     let mut random = Random::new(4);
     for offset in [-1e6_f32, -300.0, 88.0, 1e4, 1e8] {
         let mut pred = logits::<f32>([1, 60, 9], 8, Data::Normal(2.0), &mut random);
-        for (frame, mut row) in pred.outer_iter_mut().next().unwrap().outer_iter_mut().enumerate() {
+        for (frame, mut row) in pred
+            .outer_iter_mut()
+            .next()
+            .unwrap()
+            .outer_iter_mut()
+            .enumerate()
+        {
             row += if frame % 3 == 0 { offset } else { 0.0 };
         }
         let label = label(12, 9, 8, 5, &mut random);

@@ -39,13 +39,23 @@ fn cost(frames: usize, classes: usize, length: usize, repeats: usize) -> f64 {
 fn holds<T: Ctc>(frames: usize, length: usize, repeats: usize, classes: usize, exact: f64) {
     let label = label(length, repeats, classes);
     assert_eq!(shortest(&label), length + repeats);
-    for value in [0.0, 1.0, -3.5] {
+    // The value is of no importance, and the longest sequences take it once.
+    let values = if frames > 1000 {
+        &[1.0][..]
+    } else {
+        &[0.0, -3.5]
+    };
+    for &value in values {
         let batch = Batch::single(Array2::from_elem((frames, classes), T::of(value)), &label);
         for_each_level(|exec| {
             let outcome = batch.run(exec);
             let loss = outcome.loss[0].wide();
             let allowed = (T::CTC.loss * exact).max(T::CTC.frame * frames as f64);
-            let what = format!("{frames} {length} {repeats} {classes} at {}, {}", exec.level, T::NAME);
+            let what = format!(
+                "{frames} {length} {repeats} {classes} at {}, {}",
+                exec.level,
+                T::NAME
+            );
             assert!(
                 (loss - exact).abs() <= allowed,
                 "{what}: {loss}, exactly {exact}"
@@ -53,7 +63,10 @@ fn holds<T: Ctc>(frames: usize, length: usize, repeats: usize, classes: usize, e
             for row in outcome.grad.rows() {
                 let sum: f64 = row.iter().map(|g| g.wide()).sum();
                 let allowed = 2.0 * classes as f64 * T::CTC.grad;
-                assert!(sum.abs() <= allowed, "{what}: a row's gradient adds up to {sum:e}");
+                assert!(
+                    sum.abs() <= allowed,
+                    "{what}: a row's gradient adds up to {sum:e}"
+                );
             }
             // Read backwards, the label and the frames are the same problem.
             if repeats == 0 && length == 1 {

@@ -6,12 +6,13 @@ mod common;
 use common::ctc::{Batch, Ctc, Data, assert_same, label, logits, serial, shortest};
 use common::levels::for_each_level;
 use common::random::Random;
-use common::real::Real;
 use lossgrad::{CtcLoss, CtcStatus, Error, Reduction};
 use ndarray::{Array1, Array2, Array3, Axis, array, s};
 
 fn some(frames: usize, classes: usize) -> Array2<f32> {
-    Array2::from_shape_fn((frames, classes), |(t, c)| ((7 * t + 3 * c + t * c) as f32).sin())
+    Array2::from_shape_fn((frames, classes), |(t, c)| {
+        ((7 * t + 3 * c + t * c) as f32).sin()
+    })
 }
 
 /// A label is read in as many frames as it has classes and repeats, and not in one less
@@ -54,7 +55,13 @@ fn ctc_edge_infeasible_among_others() {
             }
             let cost = if zero_infinity { 0.0 } else { f32::INFINITY };
             assert_eq!(outcome.loss[1], cost);
-            assert!(outcome.grad.index_axis(Axis(0), 1).iter().all(|&g| g == 0.0));
+            assert!(
+                outcome
+                    .grad
+                    .index_axis(Axis(0), 1)
+                    .iter()
+                    .all(|&g| g == 0.0)
+            );
             use CtcStatus::{Feasible, Infeasible};
             assert_eq!(outcome.status, [Feasible, Infeasible, Feasible]);
         }
@@ -67,8 +74,9 @@ fn ctc_edge_infeasible_among_others() {
 fn ctc_edge_poisoned_padding() {
     for_each_level(|exec| {
         let lengths = [9, 1, 0, 5, 12];
-        let labels = vec![vec![1, 2], vec![3], vec![], vec![], vec![2, 2, 0]];
-        let mut batch = Batch::new(Array3::<f32>::zeros((5, 12, 4)), labels).lengths(lengths.to_vec());
+        let labels = vec![vec![1, 2], vec![0], vec![], vec![], vec![2, 2, 0]];
+        let mut batch =
+            Batch::new(Array3::<f32>::zeros((5, 12, 4)), labels).lengths(lengths.to_vec());
         for (sample, &frames) in lengths.iter().enumerate() {
             let mut pred = batch.pred.index_axis_mut(Axis(0), sample);
             pred.slice_mut(s![..frames, ..]).assign(&some(frames, 4));
@@ -111,7 +119,9 @@ fn ctc_edge_empty_label() {
         }
     }
     assert!((f64::from(outcome.loss[0]) - blanks).abs() < 1e-6);
-    batch.log_probs().check_at_every_level("empty label, log-probabilities");
+    batch
+        .log_probs()
+        .check_at_every_level("empty label, log-probabilities");
 }
 
 /// No frames read as the empty label, and as nothing else.
@@ -137,7 +147,10 @@ fn ctc_edge_no_frames() {
 
 #[test]
 fn ctc_edge_no_samples() {
-    let (pred, labels) = (Array3::<f32>::zeros((0, 5, 3)), Array2::<i32>::zeros((0, 2)));
+    let (pred, labels) = (
+        Array3::<f32>::zeros((0, 5, 3)),
+        Array2::<i32>::zeros((0, 2)),
+    );
     let call = CtcLoss::new();
     let (loss, grad) = call.loss_and_grad(&pred, &labels).unwrap();
     assert_eq!((loss.len(), grad.dim()), (0, (0, 5, 3)));
@@ -214,7 +227,11 @@ fn ctc_edge_impossible_blank() {
     for log_probs in [false, true] {
         let mut pred = some(8, 5);
         pred.column_mut(4).fill(f32::NEG_INFINITY);
-        for (label, feasible) in [(vec![1, 0, 2], true), (vec![1, 1, 2], false), (vec![], false)] {
+        for (label, feasible) in [
+            (vec![1, 0, 2], true),
+            (vec![1, 1, 2], false),
+            (vec![], false),
+        ] {
             let batch = Batch {
                 log_probs,
                 ..Batch::single(pred.clone(), &label)
@@ -228,7 +245,11 @@ fn ctc_edge_impossible_blank() {
 /// A class of probability 0 that every path needs (MXNet: a gradient of softmax).
 #[test]
 fn ctc_edge_impossible_classes_that_are_needed() {
-    for (frames, label) in [(8, vec![1, 3, 0]), (3, vec![1, 3, 0]), (200, vec![0, 1, 2, 3, 0])] {
+    for (frames, label) in [
+        (8, vec![1, 3, 0]),
+        (3, vec![1, 3, 0]),
+        (200, vec![0, 1, 2, 3, 0]),
+    ] {
         for log_probs in [false, true] {
             let mut everywhere = some(frames, 5);
             everywhere.column_mut(3).fill(f32::NEG_INFINITY);
@@ -267,7 +288,11 @@ fn ctc_edge_nan_in_one_sample() {
                     let mut batch = clean.clone();
                     batch.pred[[sample, frame, class]] = value;
                     let outcome = batch.run(exec);
-                    assert!(outcome.loss[sample].is_nan(), "{value} at {class}: {}", outcome.loss);
+                    assert!(
+                        outcome.loss[sample].is_nan(),
+                        "{value} at {class}: {}",
+                        outcome.loss
+                    );
                     let row = outcome.grad.slice(s![sample, frame, ..]).to_owned();
                     assert!(row.iter().all(|g| g.is_nan()), "{value}: {row}");
                     for other in (0..3).filter(|&other| other != sample) {
@@ -303,7 +328,13 @@ fn ctc_edge_nan_log_probability() {
             batch.pred[[0, 4, class]] = f32::NAN;
             let outcome = batch.run(exec);
             assert!(outcome.loss[0].is_nan());
-            assert!(outcome.grad.index_axis(Axis(0), 0).iter().any(|g| g.is_nan()));
+            assert!(
+                outcome
+                    .grad
+                    .index_axis(Axis(0), 0)
+                    .iter()
+                    .any(|g| g.is_nan())
+            );
             assert_eq!(outcome.loss[1], before.loss[1]);
             let grad = outcome.grad.index_axis(Axis(0), 1);
             assert_eq!(grad, before.grad.index_axis(Axis(0), 1));
@@ -388,7 +419,10 @@ fn ctc_edge_masks_of_the_lowest_number() {
             let mut pred = some(30, 5);
             pred.column_mut(column).fill(f32::MIN);
             let outcome = Batch::single(pred.clone(), &[1, 0, 2]).run(exec);
-            assert!(outcome.grad.iter().all(|g| g.is_finite()), "column {column}");
+            assert!(
+                outcome.grad.iter().all(|g| g.is_finite()),
+                "column {column}"
+            );
             assert_eq!(outcome.loss[0] > 1e38, column == 0, "{}", outcome.loss);
             // As if the class were impossible.
             if column != 0 {

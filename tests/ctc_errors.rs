@@ -3,7 +3,7 @@
 mod common;
 
 use common::levels::for_each_level;
-use lossgrad::{CtcCall, CtcLabelLayout, CtcLayout, CtcLoss, CtcStatus, Error, Reduction};
+use lossgrad::{CtcCall, CtcLabelLayout, CtcLayout, CtcLoss, CtcStatus, Error, Exec, Reduction};
 use ndarray::{Array1, Array2, Array3, ArrayD, ArrayRefD, IxDyn, array, s};
 
 /// A call that is in order, to be spoilt.
@@ -50,7 +50,8 @@ impl Call {
         }
     }
 
-    fn set<'a>(&'a self, mut call: CtcCall<'a, f32, IxDyn>) -> CtcCall<'a, f32, IxDyn> {
+    fn on(&self, exec: Exec) -> CtcCall<'_, f32, IxDyn> {
+        let mut call = self.ctc.on(&self.pred, &self.label).exec(exec);
         if let Some(lengths) = &self.pred_lengths {
             call = call.pred_lengths(lengths);
         }
@@ -71,29 +72,49 @@ impl Call {
     fn refused(&self) -> Error {
         let mut all = Vec::new();
         for_each_level(|exec| {
-            let on = || self.set(self.ctc.on(&self.pred, &self.label)).exec(exec);
             let untouched = |array: &ArrayRefD<f32>| array.iter().all(|&value| value == 42.0);
             let mut loss = ArrayD::from_elem(self.loss.clone(), 42.0);
             let mut grad = ArrayD::from_elem(self.grad.clone(), 42.0);
             // Infeasible is what no sample of these is.
             let mut status = ArrayD::from_elem(self.status.clone(), CtcStatus::Infeasible);
-            let both = on().status(&mut status).loss_and_grad_into(&mut loss, &mut grad);
+            let both = self
+                .on(exec)
+                .status(&mut status)
+                .loss_and_grad_into(&mut loss, &mut grad);
             all.push(both.unwrap_err());
             if self.grad == self.pred.shape() {
-                all.push(on().status(&mut status).loss_into(&mut loss).unwrap_err());
-                all.push(on().status(&mut status).loss().unwrap_err());
+                all.push(
+                    self.on(exec)
+                        .status(&mut status)
+                        .loss_into(&mut loss)
+                        .unwrap_err(),
+                );
+                all.push(self.on(exec).status(&mut status).loss().unwrap_err());
             }
             if self.reduction.eq(&Reduction::SampleMean) && self.loss == [3] {
-                all.push(on().status(&mut status).grad_into(&mut grad).unwrap_err());
+                all.push(
+                    self.on(exec)
+                        .status(&mut status)
+                        .grad_into(&mut grad)
+                        .unwrap_err(),
+                );
                 if self.grad == self.pred.shape() {
-                    all.push(on().status(&mut status).grad().unwrap_err());
-                    all.push(on().status(&mut status).loss_and_grad().unwrap_err());
+                    all.push(self.on(exec).status(&mut status).grad().unwrap_err());
+                    all.push(
+                        self.on(exec)
+                            .status(&mut status)
+                            .loss_and_grad()
+                            .unwrap_err(),
+                    );
                 }
             }
             assert!(untouched(&loss), "an error left its mark on the losses");
             assert!(untouched(&grad), "an error left its mark on the gradient");
             let infeasible = |status: &CtcStatus| *status == CtcStatus::Infeasible;
-            assert!(status.iter().all(infeasible), "an error left its mark on the status");
+            assert!(
+                status.iter().all(infeasible),
+                "an error left its mark on the status"
+            );
             if self.grad == self.pred.shape() {
                 let mut pred = self.pred.clone();
                 let call = self.ctc.in_place(&mut pred, &self.label);
@@ -113,10 +134,16 @@ impl Call {
                     Some(upstream) => call.upstream(upstream),
                     None => call,
                 };
-                let call = call.reduction(self.reduction).exec(exec).status(&mut status);
+                let call = call
+                    .reduction(self.reduction)
+                    .exec(exec)
+                    .status(&mut status);
                 all.push(call.loss_into(&mut loss).unwrap_err());
                 assert_eq!(pred, self.pred, "an error left its mark on the predictions");
-                assert!(untouched(&loss), "an error in place left its mark on the losses");
+                assert!(
+                    untouched(&loss),
+                    "an error in place left its mark on the losses"
+                );
                 assert!(status.iter().all(infeasible));
             }
         });
@@ -140,10 +167,16 @@ fn ctc_errors_none() {
         Call::default(),
         Call::concatenated(vec![2, 1, 2]),
         Call::concatenated(vec![0, 3, 2]),
-        Call { pred_lengths: Some(array![5, 1, 3].into_dyn()), ..Call::default() },
-        Call { label_lengths: Some(array![2, 0, 1].into_dyn()), ..Call::default() },
+        Call {
+            pred_lengths: Some(array![5, 1, 3].into_dyn()),
+            ..Call::default()
+        },
+        Call {
+            label_lengths: Some(array![2, 0, 1].into_dyn()),
+            ..Call::default()
+        },
     ] {
-        let (loss, grad) = call.set(call.ctc.on(&call.pred, &call.label)).loss_and_grad().unwrap();
+        let (loss, grad) = call.on(Exec::default()).loss_and_grad().unwrap();
         assert!(loss.iter().all(|loss| loss.is_finite()));
         assert!(grad.iter().all(|grad| grad.is_finite()));
     }
@@ -156,16 +189,30 @@ fn ctc_errors_of_labels() {
         (array![[0, 1], [2, -1], [4, 1]], [2, 0], "4"),
         (array![[0, 1], [2, -2], [1, 1]], [1, 1], "-2"),
         (array![[0, i32::MAX], [2, -1], [1, 1]], [0, 1], "2147483647"),
-        (array![[i32::MIN, 1], [2, -1], [1, 1]], [0, 0], "-2147483648"),
+        (
+            array![[i32::MIN, 1], [2, -1], [1, 1]],
+            [0, 0],
+            "-2147483648",
+        ),
     ] {
-        let call = Call { label: label.into_dyn(), ..Call::default() };
+        let call = Call {
+            label: label.into_dyn(),
+            ..Call::default()
+        };
         let message = format!("label at {at:?} is {found}, expected a class below 4");
         let error = assert_message(&call, &message);
-        let expected = Error::Label { index: at.to_vec(), found: found.into(), classes: 4 };
+        let expected = Error::Label {
+            index: at.to_vec(),
+            found: found.into(),
+            classes: 4,
+        };
         assert_eq!(error, expected);
     }
     // Where the length says that it is part of the label, −1 is no class.
-    let call = Call { label_lengths: Some(array![2, 2, 2].into_dyn()), ..Call::default() };
+    let call = Call {
+        label_lengths: Some(array![2, 2, 2].into_dyn()),
+        ..Call::default()
+    };
     assert_message(&call, "label at [1, 1] is -1, expected a class below 4");
     // With the labels along the first axis.
     let call = Call {
@@ -187,12 +234,24 @@ fn ctc_errors_of_labels_of_wide_types() {
     let expected = "label at [0, 0] is 18446744073709551615, expected a class below 4";
     assert_eq!(error.to_string(), expected);
     // An unsigned type has no padding: all its bits set are a large number.
-    let error = CtcLoss::new().loss(&pred, &array![[1, u8::MAX]]).unwrap_err();
-    assert_eq!(error.to_string(), "label at [0, 1] is 255, expected a class below 4");
+    let error = CtcLoss::new()
+        .loss(&pred, &array![[1, u8::MAX]])
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "label at [0, 1] is 255, expected a class below 4"
+    );
     // 2³² is class 0 to whoever cuts it off.
-    let error = CtcLoss::new().loss(&pred, &array![[1_i64 << 32]]).unwrap_err();
-    assert_eq!(error.to_string(), "label at [0, 0] is 4294967296, expected a class below 4");
-    let error = CtcLoss::new().loss(&pred, &array![[1_i128 << 64]]).unwrap_err();
+    let error = CtcLoss::new()
+        .loss(&pred, &array![[1_i64 << 32]])
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "label at [0, 0] is 4294967296, expected a class below 4"
+    );
+    let error = CtcLoss::new()
+        .loss(&pred, &array![[1_i128 << 64]])
+        .unwrap_err();
     assert!(matches!(error, Error::Label { .. }), "{error}");
     let lengths = array![1_u128 << 64];
     let label = array![[1]];
@@ -204,18 +263,42 @@ fn ctc_errors_of_labels_of_wide_types() {
 
 #[test]
 fn ctc_errors_of_blanks() {
-    let call = Call { label: array![[0, 1], [3, -1], [1, 1]].into_dyn(), ..Call::default() };
+    let call = Call {
+        label: array![[0, 1], [3, -1], [1, 1]].into_dyn(),
+        ..Call::default()
+    };
     let error = assert_message(&call, "label at [1, 0] is 3, which is the blank");
-    assert_eq!(error, Error::BlankLabel { index: vec![1, 0], blank: 3 });
-    let call = Call { ctc: CtcLoss::new().blank(1), ..Call::default() };
+    assert_eq!(
+        error,
+        Error::BlankLabel {
+            index: vec![1, 0],
+            blank: 3
+        }
+    );
+    let call = Call {
+        ctc: CtcLoss::new().blank(1),
+        ..Call::default()
+    };
     assert_message(&call, "label at [0, 1] is 1, which is the blank");
     let mut call = Call::concatenated(vec![2, 1, 2]);
     call.label[4] = 3;
     assert_message(&call, "label at [4] is 3, which is the blank");
-    let call = Call { ctc: CtcLoss::new().blank(4), ..Call::default() };
+    let call = Call {
+        ctc: CtcLoss::new().blank(4),
+        ..Call::default()
+    };
     let error = assert_message(&call, "blank is 4, expected a class below 4");
-    assert_eq!(error, Error::Blank { blank: 4, classes: 4 });
-    let call = Call { ctc: CtcLoss::new().blank(usize::MAX), ..Call::default() };
+    assert_eq!(
+        error,
+        Error::Blank {
+            blank: 4,
+            classes: 4
+        }
+    );
+    let call = Call {
+        ctc: CtcLoss::new().blank(usize::MAX),
+        ..Call::default()
+    };
     call.refused();
 }
 
@@ -224,25 +307,50 @@ fn ctc_errors_of_lengths() {
     for (lengths, message) in [
         (array![5, 6, 5], "pred_lengths at 1 is 6, expected 0 to 5"),
         (array![5, 5, -1], "pred_lengths at 2 is -1, expected 0 to 5"),
-        (array![i64::MIN, 5, 5], "pred_lengths at 0 is -9223372036854775808, expected 0 to 5"),
-        (array![i64::MAX, 5, 5], "pred_lengths at 0 is 9223372036854775807, expected 0 to 5"),
+        (
+            array![i64::MIN, 5, 5],
+            "pred_lengths at 0 is -9223372036854775808, expected 0 to 5",
+        ),
+        (
+            array![i64::MAX, 5, 5],
+            "pred_lengths at 0 is 9223372036854775807, expected 0 to 5",
+        ),
     ] {
-        let call = Call { pred_lengths: Some(lengths.into_dyn()), ..Call::default() };
+        let call = Call {
+            pred_lengths: Some(lengths.into_dyn()),
+            ..Call::default()
+        };
         let error = assert_message(&call, message);
-        assert!(matches!(error, Error::Length { argument: "pred_lengths", limit: 5, .. }));
+        assert!(matches!(
+            error,
+            Error::Length {
+                argument: "pred_lengths",
+                limit: 5,
+                ..
+            }
+        ));
     }
     for (lengths, message) in [
         (array![2, 1, 3], "label_lengths at 2 is 3, expected 0 to 2"),
-        (array![-1, 1, 2], "label_lengths at 0 is -1, expected 0 to 2"),
+        (
+            array![-1, 1, 2],
+            "label_lengths at 0 is -1, expected 0 to 2",
+        ),
     ] {
-        let call = Call { label_lengths: Some(lengths.into_dyn()), ..Call::default() };
+        let call = Call {
+            label_lengths: Some(lengths.into_dyn()),
+            ..Call::default()
+        };
         assert_message(&call, message);
     }
 }
 
 #[test]
 fn ctc_errors_of_concatenated_labels() {
-    let call = Call { label_lengths: None, ..Call::concatenated(vec![]) };
+    let call = Call {
+        label_lengths: None,
+        ..Call::concatenated(vec![])
+    };
     let error = assert_message(
         &call,
         "label has shape [5]: concatenated labels need label_lengths",
@@ -251,7 +359,13 @@ fn ctc_errors_of_concatenated_labels() {
     for (lengths, total) in [(vec![2, 1, 1], 4), (vec![5, 1, 0], 6), (vec![0, 0, 0], 0)] {
         let message = format!("label_lengths add up to {total}, label has 5 entries");
         let error = assert_message(&Call::concatenated(lengths), &message);
-        assert_eq!(error, Error::LabelTotal { found: total, expected: 5 });
+        assert_eq!(
+            error,
+            Error::LabelTotal {
+                found: total,
+                expected: 5
+            }
+        );
     }
     assert_message(
         &Call::concatenated(vec![6, -1, 0]),
@@ -264,18 +378,32 @@ fn ctc_errors_of_concatenated_labels() {
 fn ctc_errors_of_shapes() {
     let shaped = |shape: &[usize]| ArrayD::<f32>::zeros(shape);
     for shape in [vec![], vec![4], vec![5, 4], vec![3, 5, 4, 1]] {
-        let call = Call { pred: shaped(&shape), grad: shape.clone(), ..Call::default() };
+        let call = Call {
+            pred: shaped(&shape),
+            grad: shape.clone(),
+            ..Call::default()
+        };
         let message = format!("pred has shape {shape:?}, expected rank 3");
         assert_message(&call, &message);
     }
     for shape in [vec![], vec![3, 2, 1]] {
-        let call = Call { label: ArrayD::zeros(shape.clone()), ..Call::default() };
-        let message = format!("label has shape {shape:?}, expected rank 1 (concatenated) or 2 (padded)");
+        let call = Call {
+            label: ArrayD::zeros(shape.clone()),
+            ..Call::default()
+        };
+        let message =
+            format!("label has shape {shape:?}, expected rank 1 (concatenated) or 2 (padded)");
         assert_message(&call, &message);
     }
     for shape in [[2, 3], [4, 2], [0, 2]] {
-        let call = Call { label: ArrayD::zeros(&shape[..]), ..Call::default() };
-        assert_message(&call, &format!("label has shape {shape:?}, expected [3, {}]", shape[1]));
+        let call = Call {
+            label: ArrayD::zeros(&shape[..]),
+            ..Call::default()
+        };
+        assert_message(
+            &call,
+            &format!("label has shape {shape:?}, expected [3, {}]", shape[1]),
+        );
     }
     let call = Call {
         ctc: CtcLoss::new().label_layout(CtcLabelLayout::Tn),
@@ -283,39 +411,97 @@ fn ctc_errors_of_shapes() {
     };
     assert_message(&call, "label has shape [3, 2], expected [3, 3]");
     // Three samples are five where the frames come first.
-    let call = Call { ctc: CtcLoss::new().layout(CtcLayout::Tnc), ..Call::default() };
+    let call = Call {
+        ctc: CtcLoss::new().layout(CtcLayout::Tnc),
+        ..Call::default()
+    };
     assert_message(&call, "label has shape [3, 2], expected [5, 2]");
-    let call = Call { pred: shaped(&[3, 5, 0]), grad: vec![3, 5, 0], ..Call::default() };
+    let call = Call {
+        pred: shaped(&[3, 5, 0]),
+        grad: vec![3, 5, 0],
+        ..Call::default()
+    };
     assert_message(&call, "pred has shape [3, 5, 0]: axis 2 has no classes");
     for shape in [vec![2], vec![4], vec![3, 1], vec![]] {
         let lengths = Some(ArrayD::<i64>::ones(shape.clone()));
-        let call = Call { pred_lengths: lengths.clone(), ..Call::default() };
-        assert_message(&call, &format!("pred_lengths has shape {shape:?}, expected [3]"));
-        let call = Call { label_lengths: lengths, ..Call::default() };
-        assert_message(&call, &format!("label_lengths has shape {shape:?}, expected [3]"));
-        let call = Call { status: shape.clone(), ..Call::default() };
+        let call = Call {
+            pred_lengths: lengths.clone(),
+            ..Call::default()
+        };
+        assert_message(
+            &call,
+            &format!("pred_lengths has shape {shape:?}, expected [3]"),
+        );
+        let call = Call {
+            label_lengths: lengths,
+            ..Call::default()
+        };
+        assert_message(
+            &call,
+            &format!("label_lengths has shape {shape:?}, expected [3]"),
+        );
+        let call = Call {
+            status: shape.clone(),
+            ..Call::default()
+        };
         assert_message(&call, &format!("status has shape {shape:?}, expected [3]"));
-        let call = Call { loss: shape.clone(), ..Call::default() };
+        let call = Call {
+            loss: shape.clone(),
+            ..Call::default()
+        };
         assert_message(&call, &format!("loss has shape {shape:?}, expected [3]"));
     }
     for shape in [vec![5, 3, 4], vec![3, 5], vec![60]] {
-        let call = Call { grad: shape.clone(), ..Call::default() };
-        assert_message(&call, &format!("grad has shape {shape:?}, expected [3, 5, 4]"));
+        let call = Call {
+            grad: shape.clone(),
+            ..Call::default()
+        };
+        assert_message(
+            &call,
+            &format!("grad has shape {shape:?}, expected [3, 5, 4]"),
+        );
     }
-    let call = Call { reduction: Reduction::Sum, ..Call::default() };
+    let call = Call {
+        reduction: Reduction::Sum,
+        ..Call::default()
+    };
     assert_message(&call, "loss has shape [3], expected []");
 }
 
 #[test]
 fn ctc_errors_of_factors() {
-    for shape in [vec![2], vec![4], vec![3, 4], vec![3, 5], vec![3, 5, 1], vec![3, 1, 4], vec![2, 1, 1]] {
+    for shape in [
+        vec![2],
+        vec![4],
+        vec![3, 4],
+        vec![3, 5],
+        vec![3, 5, 1],
+        vec![3, 1, 4],
+        vec![2, 1, 1],
+    ] {
         let factors = Some(ArrayD::<f32>::ones(shape.clone()));
-        let call = Call { sample_weight: factors.clone(), ..Call::default() };
+        let call = Call {
+            sample_weight: factors.clone(),
+            ..Call::default()
+        };
         let error = call.refused();
-        assert!(error.to_string().starts_with(&format!("sample_weight has shape {shape:?}")), "{error}");
-        let call = Call { upstream: factors, ..Call::default() };
+        assert!(
+            error
+                .to_string()
+                .starts_with(&format!("sample_weight has shape {shape:?}")),
+            "{error}"
+        );
+        let call = Call {
+            upstream: factors,
+            ..Call::default()
+        };
         let error = call.refused();
-        assert!(error.to_string().starts_with(&format!("upstream has shape {shape:?}")), "{error}");
+        assert!(
+            error
+                .to_string()
+                .starts_with(&format!("upstream has shape {shape:?}")),
+            "{error}"
+        );
     }
     let call = Call {
         upstream: Some(ArrayD::ones(vec![3])),
@@ -323,14 +509,27 @@ fn ctc_errors_of_factors() {
         loss: vec![],
         ..Call::default()
     };
-    assert!(call.refused().to_string().starts_with("upstream has shape [3]"));
+    assert!(
+        call.refused()
+            .to_string()
+            .starts_with("upstream has shape [3]")
+    );
 }
 
 #[test]
 fn ctc_errors_of_options() {
     for weight in [f64::NAN, f64::INFINITY] {
         let error = CtcLoss::new().weight(weight).unwrap_err();
-        assert!(matches!(error, Error::Value { option: "weight", .. }), "{error}");
+        assert!(
+            matches!(
+                error,
+                Error::Value {
+                    option: "weight",
+                    ..
+                }
+            ),
+            "{error}"
+        );
     }
 }
 
@@ -341,10 +540,16 @@ fn ctc_errors_of_reductions() {
         let on = call.ctc.on(&call.pred, &call.label).reduction(reduction);
         assert_eq!(on.scalar(), Err(Error::NotScalar { reduction }));
         let mut grad = ArrayD::from_elem(call.pred.raw_dim(), 42.0);
-        assert_eq!(on.scalar_and_grad_into(&mut grad), Err(Error::NotScalar { reduction }));
+        assert_eq!(
+            on.scalar_and_grad_into(&mut grad),
+            Err(Error::NotScalar { reduction })
+        );
         assert!(grad.iter().all(|&value| value == 42.0));
         let mut pred = call.pred.clone();
-        let in_place = call.ctc.in_place(&mut pred, &call.label).reduction(reduction);
+        let in_place = call
+            .ctc
+            .in_place(&mut pred, &call.label)
+            .reduction(reduction);
         assert_eq!(in_place.scalar(), Err(Error::NotScalar { reduction }));
         assert_eq!(pred, call.pred);
     }
@@ -367,9 +572,21 @@ fn ctc_errors_of_enormous_shapes() {
     let pred = one.broadcast((1 << 20, 1 << 20, 1 << 20)).unwrap();
     let label = Array2::<i32>::zeros((3, 1));
     let error = CtcLoss::new().loss_and_grad(&pred, &label).unwrap_err();
-    assert!(matches!(error, Error::Shape { argument: "label", .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            Error::Shape {
+                argument: "label",
+                ..
+            }
+        ),
+        "{error}"
+    );
     let label = array![[0_i32]];
-    let label = label.slice(s![.., ..0]).broadcast((1 << 20, 0)).map(|view| view.to_owned());
+    let label = label
+        .slice(s![.., ..0])
+        .broadcast((1 << 20, 0))
+        .map(|view| view.to_owned());
     let error = CtcLoss::new().grad(&pred, &label.unwrap()).unwrap_err();
     assert!(matches!(error, Error::Memory { .. }), "{error}");
 }

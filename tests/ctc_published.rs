@@ -4,9 +4,8 @@ mod common;
 
 use common::ctc::{Batch, Ctc, rows, serial};
 use common::levels::for_each_level;
-use common::real::Real;
 use lossgrad::{CtcLoss, Reduction};
-use ndarray::{Array1, Array2, Array3, Axis, arr0, array, s};
+use ndarray::{Array2, Array3, Axis, arr0, array, s};
 
 /// One sample with its published loss and gradient.
 struct Published<'a> {
@@ -291,7 +290,10 @@ fn ctc_published_by_mxnet_with_many_classes() {
         .map(|at| rolled(at % count, at / count))
         .collect();
     let tnc = Array3::from_shape_vec((frames, samples, classes), flat).unwrap();
-    let pred = tnc.permuted_axes([1, 0, 2]).as_standard_layout().into_owned();
+    let pred = tnc
+        .permuted_axes([1, 0, 2])
+        .as_standard_layout()
+        .into_owned();
     let labels = vec![vec![100, 200, 300, 400, 500], vec![1000, 2000, 3000, 4000]];
     let batch = Batch::new(pred, labels).blank(0);
     batch.check_at_every_level("MXNet, many classes");
@@ -467,7 +469,10 @@ fn ctc_published_by_pytorch_reductions() {
     let batch = BURN[0].batch::<f64>();
     let labels = array![[1, 2, -1], [1, -1, -1], [3, 2, 1]];
     let ctc = CtcLoss::new().blank(0);
-    let total = ctc.on(&batch.pred, &labels).reduction(Reduction::Sum).scalar();
+    let total = ctc
+        .on(&batch.pred, &labels)
+        .reduction(Reduction::Sum)
+        .scalar();
     assert!((total.unwrap() - 11.281648838).abs() < 1e-9);
     let per_label = ctc.per_label(true).on(&batch.pred, &labels);
     let mean = per_label.reduction(Reduction::Mean).scalar();
@@ -495,7 +500,8 @@ fn ctc_published_by_optax_one_path() {
         (vec![1, 2, 2, 3], vec![1, 2, 0, 2, 3]),
         (vec![1, 1, 1, 1], vec![1, 0, 1, 0, 1, 0, 1]),
     ] {
-        let logits = Array2::from_shape_fn((path.len(), 4), |(t, c)| ((5 * t + 3 * c) as f32).sin());
+        let logits =
+            Array2::from_shape_fn((path.len(), 4), |(t, c)| ((5 * t + 3 * c) as f32).sin());
         let wide = logits.mapv(f64::from);
         let entropy: f64 = (wide.rows().into_iter().zip(&path))
             .map(|(row, &class)| row.mapv(f64::exp).sum().ln() - row[class])
@@ -538,14 +544,23 @@ fn ctc_published_by_tensorflow_blank_alone() {
 /// The paths of these were enumerated; the gradient of the first two frames.
 #[test]
 fn ctc_published_by_enumeration() {
-    let logits = [0.1, 0.2, 0.3, 0.4, -0.5, 0.6, -0.7, 0.8, -0.9, 1.0, 0.0, -1.0];
+    let logits = [
+        0.1, 0.2, 0.3, 0.4, -0.5, 0.6, -0.7, 0.8, -0.9, 1.0, 0.0, -1.0,
+    ];
     let (u, v, w) = (0.332224994, 0.367165401, 0.464770007);
     let cases: [(usize, &[usize], f64, [f64; 6]); 8] = [
         (
             0,
             &[1, 2],
             2.65532826393,
-            [0.0795797487, -0.44674515, v, 0.0740196893, -0.0911519366, 0.0171322473],
+            [
+                0.0795797487,
+                -0.44674515,
+                v,
+                0.0740196893,
+                -0.0911519366,
+                0.0171322473,
+            ],
         ),
         (
             0,
@@ -569,7 +584,14 @@ fn ctc_published_by_enumeration() {
             0,
             &[1, 2, 1],
             2.1371629512,
-            [0.288074407, -0.655239808, v, 0.346447296, 0.128319761, -0.474767057],
+            [
+                0.288074407,
+                -0.655239808,
+                v,
+                0.346447296,
+                0.128319761,
+                -0.474767057,
+            ],
         ),
         (
             0,
@@ -581,7 +603,14 @@ fn ctc_published_by_enumeration() {
             2,
             &[0, 1],
             2.00679344011,
-            [-0.329144404, u, -0.00308058934, f64::NAN, f64::NAN, f64::NAN],
+            [
+                -0.329144404,
+                u,
+                -0.00308058934,
+                f64::NAN,
+                f64::NAN,
+                f64::NAN,
+            ],
         ),
         (
             2,

@@ -10,7 +10,7 @@ use common::ctc::{
 use common::layouts::{Laid, Layout};
 use common::levels::{emulated, for_each_level, levels};
 use common::random::Random;
-use common::real::{Real, assert_same_bits};
+use common::real::assert_same_bits;
 use lossgrad::{
     CtcLabelLayout, CtcLayout, CtcLoss, CtcStatus, Exec, Level, Reduction, Threading, Workspace,
 };
@@ -21,7 +21,12 @@ use rayon::ThreadPoolBuilder;
 fn batch<T: Ctc>() -> Batch<T> {
     let mut random = Random::new(1);
     let (frames, classes) = (70, 21);
-    let pred = logits([7, frames, classes], classes - 1, Data::Normal(2.0), &mut random);
+    let pred = logits(
+        [7, frames, classes],
+        classes - 1,
+        Data::Normal(2.0),
+        &mut random,
+    );
     let labels = [30, 5, 17, 0, 40, 0, 1]
         .map(|length| label(length, classes, classes - 1, 4, &mut random))
         .to_vec();
@@ -57,9 +62,13 @@ fn ctc_same_bits_with_any_number_of_threads() {
             for level in levels() {
                 let alone = batch.run(Exec::new(level, Threading::Serial));
                 for threads in [1, 2, 7] {
-                    let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                    let pool = ThreadPoolBuilder::new()
+                        .num_threads(threads)
+                        .build()
+                        .unwrap();
                     let shared = pool.install(|| batch.run(Exec::new(level, Threading::Auto)));
-                    let what = format!("{samples} × {frames} × {classes}, {threads} threads at {level}");
+                    let what =
+                        format!("{samples} × {frames} × {classes}, {threads} threads at {level}");
                     assert_same(&shared, &alone, &what);
                 }
             }
@@ -81,10 +90,18 @@ fn ctc_same_bits_alone_and_in_a_batch() {
                 alone.lengths = None;
                 alone.pred = alone.pred.slice(s![.., ..frames, ..]).to_owned();
                 let outcome = alone.run(exec);
-                assert_eq!(outcome.loss[0].bits(), together.loss[sample].bits(), "{sample}");
+                assert_eq!(
+                    outcome.loss[0].bits(),
+                    together.loss[sample].bits(),
+                    "{sample}"
+                );
                 assert_eq!(outcome.status[0], together.status[sample]);
                 let grad = together.grad.slice(s![sample..sample + 1, ..frames, ..]);
-                assert_same_bits(&outcome.grad.into_dyn(), &grad.to_owned().into_dyn(), "alone");
+                assert_same_bits(
+                    &outcome.grad.into_dyn(),
+                    &grad.to_owned().into_dyn(),
+                    "alone",
+                );
             }
         });
     }
@@ -115,7 +132,8 @@ fn ctc_same_bits_in_every_layout() {
                     let labels = Laid::new(&labels, &Layout::random(2, &mut random), -7);
                     let line = Layout::random(1, &mut random);
                     let lengths = Laid::new(&lengths.clone().into_dyn(), &line, usize::MAX);
-                    let label_lengths = Laid::new(&label_lengths.clone().into_dyn(), &line, u16::MAX);
+                    let label_lengths =
+                        Laid::new(&label_lengths.clone().into_dyn(), &line, u16::MAX);
                     let mut loss = Laid::filled(&[7], &Layout::random(1, &mut random), T::NAN);
                     let grad_place = Layout::random(3, &mut random);
                     let mut grad = Laid::filled(pred.view().shape(), &grad_place, T::NAN);
@@ -132,14 +150,21 @@ fn ctc_same_bits_in_every_layout() {
                         .loss_and_grad_into(&mut loss.view_mut(), &mut grad.view_mut())
                         .unwrap();
                     let same = |a: T, b: T| a.bits() == b.bits();
-                    assert!(loss.margins_hold(same) && grad.margins_hold(same), "wrote around");
+                    assert!(
+                        loss.margins_hold(same) && grad.margins_hold(same),
+                        "wrote around"
+                    );
                     let grad: Array3<T> = grad.to_dense().into_dimensionality().unwrap();
                     let outcome = Outcome {
                         loss: loss.to_dense().into_dimensionality().unwrap(),
                         grad: laid_out(&grad, layout),
                         status: status.to_dense().into_iter().collect(),
                     };
-                    assert_same(&outcome, &expected, &format!("{layout:?} {label_layout:?} {place:?}"));
+                    assert_same(
+                        &outcome,
+                        &expected,
+                        &format!("{layout:?} {label_layout:?} {place:?}"),
+                    );
 
                     // And in place.
                     let mut pred = pred;
@@ -199,7 +224,11 @@ fn forms<T: Ctc>(
     let scalar = matches!(reduction, Reduction::Mean | Reduction::Sum);
     let shape = if scalar { vec![] } else { vec![batch.len()] };
     let ctc = batch.ctc();
-    let call = ctc.on(&batch.pred, labels).pred_lengths(lengths).reduction(reduction).exec(exec);
+    let call = ctc
+        .on(&batch.pred, labels)
+        .pred_lengths(lengths)
+        .reduction(reduction)
+        .exec(exec);
     let new_loss = || ArrayD::from_elem(IxDyn(&shape), T::NAN);
     let new_grad = || Array3::from_elem(batch.pred.raw_dim(), T::NAN);
 
@@ -235,7 +264,10 @@ fn forms<T: Ctc>(
     }
     let (mut other, mut place) = (new_loss(), batch.pred.clone());
     let call = ctc.in_place(&mut place, labels).pred_lengths(lengths);
-    call.reduction(reduction).exec(exec).loss_into(&mut other).unwrap();
+    call.reduction(reduction)
+        .exec(exec)
+        .loss_into(&mut other)
+        .unwrap();
     loss_is(&other, "loss_into in place");
     grad_is(place, "loss_into in place");
     let mut place = batch.pred.clone();
@@ -247,7 +279,10 @@ fn forms<T: Ctc>(
 /// Straight from the loss, without setters.
 #[test]
 fn ctc_same_bits_without_setters() {
-    let batch = Batch { lengths: None, ..batch::<f32>() };
+    let batch = Batch {
+        lengths: None,
+        ..batch::<f32>()
+    };
     let expected = batch.run(Exec::default());
     let (ctc, labels) = (batch.ctc(), padded(&batch.labels));
     let (loss, grad) = ctc.loss_and_grad(&batch.pred, &labels).unwrap();
@@ -259,7 +294,10 @@ fn ctc_same_bits_without_setters() {
 /// The blank is the last class where none is named.
 #[test]
 fn ctc_same_bits_with_the_blank_by_default() {
-    let batch = Batch { lengths: None, ..batch::<f32>() };
+    let batch = Batch {
+        lengths: None,
+        ..batch::<f32>()
+    };
     let labels = padded(&batch.labels);
     let loss = CtcLoss::new().loss(&batch.pred, &labels).unwrap();
     assert_eq!(loss, batch.run(Exec::default()).loss);
@@ -272,7 +310,11 @@ fn ctc_same_bits_with_the_blank_by_default() {
 fn ctc_same_bits_and_status_in_every_form() {
     let batch = batch::<f32>();
     let expected = batch.run(serial());
-    let (ctc, labels, lengths) = (batch.ctc(), padded(&batch.labels), Array1::from(batch.frames()));
+    let (ctc, labels, lengths) = (
+        batch.ctc(),
+        padded(&batch.labels),
+        Array1::from(batch.frames()),
+    );
     let wrong: Vec<CtcStatus> = (expected.status.iter())
         .map(|status| match status {
             CtcStatus::Feasible => CtcStatus::Infeasible,
@@ -280,16 +322,23 @@ fn ctc_same_bits_and_status_in_every_form() {
         })
         .collect();
     let wrong = Array1::from(wrong);
-    let on = || ctc.on(&batch.pred, &labels).pred_lengths(&lengths).exec(serial());
+    macro_rules! on {
+        ($status:ident) => {
+            ctc.on(&batch.pred, &labels)
+                .pred_lengths(&lengths)
+                .exec(serial())
+                .status(&mut $status)
+        };
+    }
 
     let mut status = wrong.clone();
-    on().status(&mut status).loss().unwrap();
+    on!(status).loss().unwrap();
     assert_eq!(status.to_vec(), expected.status, "loss");
     status.assign(&wrong);
-    on().status(&mut status).grad().unwrap();
+    on!(status).grad().unwrap();
     assert_eq!(status.to_vec(), expected.status, "grad");
     status.assign(&wrong);
-    on().status(&mut status).reduction(Reduction::Sum).scalar().unwrap();
+    on!(status).reduction(Reduction::Sum).scalar().unwrap();
     assert_eq!(status.to_vec(), expected.status, "scalar");
     status.assign(&wrong);
     let mut pred = batch.pred.clone();
@@ -329,7 +378,11 @@ fn ctc_same_bits_with_every_type_of_label() {
                 let labels = padded(&batch.labels);
                 let end = (0 as $integer).wrapping_sub(1);
                 let labels = labels.mapv(|n| usize::try_from(n).map_or(end, to));
-                let loss = ctc.on(&batch.pred, &labels).pred_lengths(&frames).loss().unwrap();
+                let loss = ctc
+                    .on(&batch.pred, &labels)
+                    .pred_lengths(&frames)
+                    .loss()
+                    .unwrap();
                 assert_eq!(loss, expected.loss.clone().into_dyn(), "−1");
             }
         };
@@ -362,7 +415,10 @@ fn ctc_same_bits_with_anything_after_the_end_of_a_label() {
     }
     let lengths = Array1::from(batch.frames());
     let ctc = batch.ctc();
-    let call = ctc.on(&batch.pred, &labels).pred_lengths(&lengths).exec(serial());
+    let call = ctc
+        .on(&batch.pred, &labels)
+        .pred_lengths(&lengths)
+        .exec(serial());
     assert_eq!(call.loss().unwrap(), expected.loss.into_dyn());
     assert_eq!(call.grad().unwrap(), expected.grad);
 }
@@ -374,7 +430,10 @@ fn ctc_same_bits_from_a_used_workspace() {
     let (single, double) = (batch::<f32>(), batch::<f64>());
     let mut random = Random::new(4);
     let pred = logits::<f32>([2, 300, 40], 39, Data::Peaky, &mut random);
-    let labels = vec![label(60, 40, 39, 8, &mut random), label(9, 40, 39, 8, &mut random)];
+    let labels = vec![
+        label(60, 40, 39, 8, &mut random),
+        label(9, 40, 39, 8, &mut random),
+    ];
     let larger = Batch::new(pred, labels);
     for level in levels() {
         let exec = Exec::new(level, Threading::Serial);
@@ -397,31 +456,65 @@ fn ctc_same_bits_from_a_used_workspace() {
 
 fn used<T: Ctc>(batch: &Batch<T>, exec: Exec, workspace: &mut Workspace) {
     let expected = batch.run(exec);
-    let (ctc, labels, lengths) = (batch.ctc(), padded(&batch.labels), Array1::from(batch.frames()));
-    let call = ctc.on(&batch.pred, &labels).pred_lengths(&lengths).exec(exec);
+    let (ctc, labels, lengths) = (
+        batch.ctc(),
+        padded(&batch.labels),
+        Array1::from(batch.frames()),
+    );
+    let call = ctc
+        .on(&batch.pred, &labels)
+        .pred_lengths(&lengths)
+        .exec(exec);
     let (loss, grad) = call.workspace(workspace).loss_and_grad().unwrap();
     assert_same_bits(&loss, &expected.loss.clone().into_dyn(), "used workspace");
-    assert_same_bits(&grad.into_dyn(), &expected.grad.clone().into_dyn(), "used workspace");
+    assert_same_bits(
+        &grad.into_dyn(),
+        &expected.grad.clone().into_dyn(),
+        "used workspace",
+    );
     let mut pred = batch.pred.clone();
-    let call = ctc.in_place(&mut pred, &labels).pred_lengths(&lengths).exec(exec);
+    let call = ctc
+        .in_place(&mut pred, &labels)
+        .pred_lengths(&lengths)
+        .exec(exec);
     call.workspace(workspace).grad().unwrap();
-    assert_same_bits(&pred.into_dyn(), &expected.grad.into_dyn(), "used workspace, in place");
+    assert_same_bits(
+        &pred.into_dyn(),
+        &expected.grad.into_dyn(),
+        "used workspace, in place",
+    );
 }
 
 /// The memory of ten thousand frames and 1,500 labels: 16 MB, and 1 MB for the loss alone.
 #[test]
 fn ctc_memory_does_not_grow_with_frames_times_labels() {
     let mut random = Random::new(5);
-    let (frames, length) = if emulated() { (1000, 150) } else { (10_000, 1500) };
+    let (frames, length) = if emulated() {
+        (1000, 150)
+    } else {
+        (10_000, 1500)
+    };
     let pred = logits::<f32>([1, frames, 32], 0, Data::Normal(1.0), &mut random);
     let label = Array1::from(label(length, 32, 0, 30, &mut random)).insert_axis(Axis(0));
     let ctc = CtcLoss::new().blank(0);
     let exec = Exec::new(Level::best(), Threading::Serial);
     let mut forward = Workspace::new();
-    ctc.on(&pred, &label).exec(exec).workspace(&mut forward).loss().unwrap();
+    ctc.on(&pred, &label)
+        .exec(exec)
+        .workspace(&mut forward)
+        .loss()
+        .unwrap();
     let mut both = Workspace::new();
-    ctc.on(&pred, &label).exec(exec).workspace(&mut both).loss_and_grad().unwrap();
-    println!("forward {} bytes, gradient {}", forward.bytes(), both.bytes());
+    ctc.on(&pred, &label)
+        .exec(exec)
+        .workspace(&mut both)
+        .loss_and_grad()
+        .unwrap();
+    println!(
+        "forward {} bytes, gradient {}",
+        forward.bytes(),
+        both.bytes()
+    );
     assert!(forward.bytes() <= 1_000_000, "{}", forward.bytes());
     assert!(both.bytes() <= 16_000_000, "{}", both.bytes());
 }
@@ -431,19 +524,30 @@ fn ctc_memory_does_not_grow_with_frames_times_labels() {
 fn ctc_factors_scale_samples() {
     fn check<T: Ctc>() {
         let batch = batch::<T>();
-        let (ctc, labels, lengths) =
-            (batch.ctc(), padded(&batch.labels), Array1::from(batch.frames()));
+        let (ctc, labels, lengths) = (
+            batch.ctc(),
+            padded(&batch.labels),
+            Array1::from(batch.frames()),
+        );
         let factors = [0.7, -1.5, 0.0, 3.0, 2.0, 1.0, -0.1];
         let wide = Array1::from_iter(factors);
         let factors = wide.mapv(T::of);
         let ones = Array1::from_elem(7, T::of(1.0));
         for_each_level(|exec| {
             let plain = batch.run(exec);
-            let on = || ctc.on(&batch.pred, &labels).pred_lengths(&lengths).exec(exec);
+            let on = || {
+                ctc.on(&batch.pred, &labels)
+                    .pred_lengths(&lengths)
+                    .exec(exec)
+            };
             for trivial in [on().upstream(&ones), on().sample_weight(&ones)] {
                 let (loss, grad) = trivial.loss_and_grad().unwrap();
                 assert_same_bits(&loss, &plain.loss.clone().into_dyn(), "factors of 1");
-                assert_same_bits(&grad.into_dyn(), &plain.grad.clone().into_dyn(), "factors of 1");
+                assert_same_bits(
+                    &grad.into_dyn(),
+                    &plain.grad.clone().into_dyn(),
+                    "factors of 1",
+                );
             }
             let scaled = |grad: &Array3<T>, what: &str| {
                 for (sample, &factor) in factors.iter().enumerate() {
@@ -452,14 +556,22 @@ fn ctc_factors_scale_samples() {
                     for (&grad, &one) in pairs {
                         let exact = one.wide() * factor.wide();
                         // The factor may be applied before or after the difference is rounded.
-                        let allowed = (2.0 * T::CONTRACT.epsilon + T::CTC.grad) * factor.wide().abs();
-                        assert!((grad.wide() - exact).abs() <= allowed, "{what}: {grad}, {exact}");
+                        let allowed =
+                            (2.0 * T::CONTRACT.epsilon + T::CTC.grad) * factor.wide().abs();
+                        assert!(
+                            (grad.wide() - exact).abs() <= allowed,
+                            "{what}: {grad}, {exact}"
+                        );
                     }
                 }
             };
             // An upstream scales the gradient alone.
             let (loss, grad) = on().upstream(&factors).loss_and_grad().unwrap();
-            assert_same_bits(&loss, &plain.loss.clone().into_dyn(), "loss with an upstream");
+            assert_same_bits(
+                &loss,
+                &plain.loss.clone().into_dyn(),
+                "loss with an upstream",
+            );
             scaled(&grad, "upstream");
             // A weight scales both, and 0 masks even +∞.
             let (loss, grad) = on().sample_weight(&factors).loss_and_grad().unwrap();
@@ -493,9 +605,15 @@ fn ctc_factors_scale_samples() {
 fn ctc_reductions_of_the_batch() {
     fn check<T: Ctc>() {
         // Nothing infeasible, which would make every total infinite.
-        let batch = Batch { zero_infinity: true, ..batch::<T>() };
-        let (ctc, labels, lengths) =
-            (batch.ctc(), padded(&batch.labels), Array1::from(batch.frames()));
+        let batch = Batch {
+            zero_infinity: true,
+            ..batch::<T>()
+        };
+        let (ctc, labels, lengths) = (
+            batch.ctc(),
+            padded(&batch.labels),
+            Array1::from(batch.frames()),
+        );
         for_each_level(|exec| {
             let plain = batch.run(exec);
             let total: f64 = plain.loss.iter().map(|loss| loss.wide()).sum();

@@ -224,7 +224,10 @@ fn run_ctc<T: Ctc>(recorded: &Recorded) {
     let loss = loss.layout(layout).label_layout(label_layout);
 
     let cube = |array: &ArrayD<T>| -> Array3<T> {
-        let cube = array.view().into_dimensionality::<Ix3>().expect("three axes");
+        let cube = array
+            .view()
+            .into_dimensionality::<Ix3>()
+            .expect("three axes");
         ctc::laid_out(&cube, layout)
     };
     let rows = match label_layout {
@@ -232,12 +235,16 @@ fn run_ctc<T: Ctc>(recorded: &Recorded) {
         CtcLabelLayout::Tn => label.view().reversed_axes(),
     };
     let labels = rows.outer_iter().enumerate().map(|(sample, row)| {
-        let length = label_lengths.as_ref().map(|lengths| lengths[sample] as usize);
+        let length = label_lengths
+            .as_ref()
+            .map(|lengths| lengths[sample] as usize);
         let real = row.iter().take(length.unwrap_or(row.len()));
         let ended = real.take_while(|&&class| length.is_some() || class != -1);
         ended.map(|&class| class as usize).collect()
     });
-    let frames = pred_lengths.as_ref().map(|all| all.iter().map(|&n| n as usize).collect());
+    let frames = pred_lengths
+        .as_ref()
+        .map(|all| all.iter().map(|&n| n as usize).collect());
     let batch = Batch {
         lengths: frames,
         weight,
@@ -263,11 +270,17 @@ fn run_ctc<T: Ctc>(recorded: &Recorded) {
         for ((ours, &gluons), &exact) in ours.zip(&recorded_loss).zip(&expected.loss) {
             let near = |error: f64| error.abs() <= GLUONS_CTC * gluons.abs().max(1.0);
             assert!(near(ours - gluons), "{what}: loss {ours}, Gluon's {gluons}");
-            assert!(near(exact - gluons), "{what}: reference {exact}, Gluon's {gluons}");
+            assert!(
+                near(exact - gluons),
+                "{what}: reference {exact}, Gluon's {gluons}"
+            );
         }
         for (ours, gluons) in grad.iter().zip(&recorded_grad) {
             let error = (ours.wide() - gluons.wide()).abs();
-            assert!(error <= GLUONS_CTC, "{what}: gradient {ours}, Gluon's {gluons}");
+            assert!(
+                error <= GLUONS_CTC,
+                "{what}: gradient {ours}, Gluon's {gluons}"
+            );
         }
         // Meant as we think, the contract holds too.
         let outcome = ctc::Outcome {

@@ -175,11 +175,18 @@ impl<T: Ctc> Batch<T> {
             let seen = s![sample, ..frames[sample], ..];
             let input = self.pred.slice(seen).mapv(T::wide);
             let result = reference::ctc(&input, label, self.blank, self.log_probs);
-            let labels = if self.per_label { label.len().max(1) } else { 1 };
+            let labels = if self.per_label {
+                label.len().max(1)
+            } else {
+                1
+            };
             let factor = self.weight / labels as f64;
             let forgiven = self.zero_infinity && !result.feasible;
             expected.loss[sample] = if forgiven { 0.0 } else { result.loss * factor };
-            expected.grad.slice_mut(seen).assign(&(result.grad * factor));
+            expected
+                .grad
+                .slice_mut(seen)
+                .assign(&(result.grad * factor));
             expected.feasible.push(result.feasible);
             expected.factor.push(factor);
         }
@@ -315,7 +322,12 @@ pub enum Data {
 }
 
 /// Logits of this kind.
-pub fn logits<T: Real>(shape: [usize; 3], blank: usize, data: Data, random: &mut Random) -> Array3<T> {
+pub fn logits<T: Real>(
+    shape: [usize; 3],
+    blank: usize,
+    data: Data,
+    random: &mut Random,
+) -> Array3<T> {
     let [samples, frames, classes] = shape;
     let mut logits = Array3::from_shape_simple_fn(shape, || random.normal());
     match data {
@@ -323,7 +335,11 @@ pub fn logits<T: Real>(shape: [usize; 3], blank: usize, data: Data, random: &mut
         Data::Peaky => {
             for sample in 0..samples {
                 for frame in 0..frames {
-                    let sure = if random.once_in(4) { random.below(classes) } else { blank };
+                    let sure = if random.once_in(4) {
+                        random.below(classes)
+                    } else {
+                        blank
+                    };
                     logits[[sample, frame, sure]] += 10.0;
                 }
             }
@@ -331,14 +347,22 @@ pub fn logits<T: Real>(shape: [usize; 3], blank: usize, data: Data, random: &mut
         Data::Collapsed => {
             logits *= 0.01;
             let odds = 999.0 * (classes - 1) as f64;
-            logits.slice_mut(s![.., .., blank]).mapv_inplace(|x| x + odds.ln());
+            logits
+                .slice_mut(s![.., .., blank])
+                .mapv_inplace(|x| x + odds.ln());
         }
     }
     logits.mapv(T::of)
 }
 
 /// A label of this many classes, without the blank; about one in `repeats` like the one before.
-pub fn label(length: usize, classes: usize, blank: usize, repeats: usize, random: &mut Random) -> Vec<usize> {
+pub fn label(
+    length: usize,
+    classes: usize,
+    blank: usize,
+    repeats: usize,
+    random: &mut Random,
+) -> Vec<usize> {
     let mut label = Vec::with_capacity(length);
     while label.len() < length {
         let class = match label.last() {
@@ -371,6 +395,9 @@ pub fn laid_out<T: Clone>(pred: &ArrayRef3<T>, layout: CtcLayout) -> Array3<T> {
     let view = pred.view();
     match layout {
         CtcLayout::Ntc => view.to_owned(),
-        CtcLayout::Tnc => view.permuted_axes([1, 0, 2]).as_standard_layout().into_owned(),
+        CtcLayout::Tnc => view
+            .permuted_axes([1, 0, 2])
+            .as_standard_layout()
+            .into_owned(),
     }
 }
