@@ -6,6 +6,7 @@ mod common;
 
 use common::ctc::{
     Batch, Ctc, Data, LAYOUTS, Outcome, assert_same, label, laid_out, logits, padded, serial,
+    shortest,
 };
 use common::layouts::{Laid, Layout};
 use common::levels::{emulated, for_each_level, levels};
@@ -483,6 +484,41 @@ fn used<T: Ctc>(batch: &Batch<T>, exec: Exec, workspace: &mut Workspace) {
         &expected.grad.into_dyn(),
         "used workspace, in place",
     );
+}
+
+/// Whatever is left in the workspace is never read: here NaN, in labels just short enough for their
+/// frames, where most states can be skipped.
+#[test]
+fn ctc_same_bits_from_a_workspace_full_of_nan() {
+    fn check<T: Ctc>(random: &mut Random) {
+        let mut workspace = Workspace::new();
+        for frames in [7, 31, 32, 33, 90, 200] {
+            for spare in [0, 1, 5, frames / 2] {
+                let mut label = label(frames - spare, 9, 8, 5, random);
+                while shortest(&label) > frames {
+                    label.pop();
+                }
+                let pred = logits::<T>([1, frames, 9], 8, Data::Normal(3.0), random);
+                let batch = Batch::new(pred, vec![label]);
+                let mut poison = batch.clone();
+                poison.pred.fill(T::NAN);
+                for_each_level(|exec| {
+                    poisoned(&poison, exec, &mut workspace);
+                    used(&batch, exec, &mut workspace);
+                });
+            }
+        }
+    }
+    let mut random = Random::new(6);
+    check::<f32>(&mut random);
+    check::<f64>(&mut random);
+}
+
+fn poisoned<T: Ctc>(batch: &Batch<T>, exec: Exec, workspace: &mut Workspace) {
+    let labels = padded(&batch.labels);
+    let call = batch.ctc().on(&batch.pred, &labels).exec(exec);
+    let (loss, _) = call.workspace(workspace).loss_and_grad().unwrap();
+    assert!(loss[0].wide().is_nan());
 }
 
 /// The memory of ten thousand frames and 1,500 labels: 16 MB, and 1 MB for the loss alone.
