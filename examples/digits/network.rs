@@ -55,7 +55,7 @@ impl Network {
 }
 
 /// For each row of logits the class with the largest.
-pub(crate) fn most_likely(logits: &Array2<f32>) -> impl Iterator<Item = usize> {
+pub(crate) fn most_likely(logits: &ArrayRef2<f32>) -> impl Iterator<Item = usize> {
     logits.rows().into_iter().map(|row| {
         let best = row
             .iter()
