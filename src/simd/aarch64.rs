@@ -114,6 +114,28 @@ impl Isa for Neon {
     }
 
     #[inline(always)]
+    fn interleave_32(self, a: [f32x4; 4], b: [f32x4; 4]) -> [[f32x4; 4]; 2] {
+        let mut halves = [a; 2];
+        for k in 0..4 {
+            let (a, b): (float32x4_t, float32x4_t) = (cast(a[k]), cast(b[k]));
+            halves[k / 2][k % 2 * 2] = cast::<float32x4_t, _>(self.neon.vzip1q_f32(a, b));
+            halves[k / 2][k % 2 * 2 + 1] = cast::<float32x4_t, _>(self.neon.vzip2q_f32(a, b));
+        }
+        halves
+    }
+
+    #[inline(always)]
+    fn interleave_64(self, a: [f64x2; 4], b: [f64x2; 4]) -> [[f64x2; 4]; 2] {
+        let mut halves = [a; 2];
+        for k in 0..4 {
+            let (a, b): (float64x2_t, float64x2_t) = (cast(a[k]), cast(b[k]));
+            halves[k / 2][k % 2 * 2] = cast::<float64x2_t, _>(self.neon.vzip1q_f64(a, b));
+            halves[k / 2][k % 2 * 2 + 1] = cast::<float64x2_t, _>(self.neon.vzip2q_f64(a, b));
+        }
+        halves
+    }
+
+    #[inline(always)]
     fn widen(self, lanes: [f32x4; 4]) -> [[f64x2; 4]; 2] {
         let mut halves = [[f64x2(0.0, 0.0); 4]; 2];
         for k in 0..4 {

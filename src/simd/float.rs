@@ -95,6 +95,15 @@ pub trait Float: Copy + PartialOrd + Debug + Default + Send + Sync + 'static {
         after: Self::Many<S, Self::Vector<S>>,
     ) -> Self::Many<S, Self::Vector<S>>;
 
+    /// Alternating lanes of `a` and `b`: the lower halves', then the upper halves'.
+    fn interleave<S: Isa>(
+        simd: S,
+        a: Self::Many<S, Self::Vector<S>>,
+        b: Self::Many<S, Self::Vector<S>>,
+    ) -> [Self::Many<S, Self::Vector<S>>; 2];
+    /// `to[i] = table[index[i]]`, where `table` has such entries.
+    fn gather<S: Isa>(simd: S, table: &[Self], index: &[u32], to: &mut [Self]);
+
     /// # Safety
     /// `from` is valid for reading a register.
     unsafe fn load<S: Isa>(simd: S, from: *const Self) -> Self::Vector<S>;
@@ -130,7 +139,7 @@ macro_rules! float {
         words $word_add:ident $word_sub:ident
             $word_and:ident $word_or:ident $word_xor:ident $shl:ident $shr:ident,
         memory $load:ident $store:ident $stream:ident,
-        shifts $shift_up:ident $shift_down:ident,
+        moves $shift_up:ident $shift_down:ident $interleave:ident $gather:ident,
         $($conversions:item)*
     ) => {
         impl Float for $float {
@@ -312,6 +321,18 @@ macro_rules! float {
             ) -> S::$many<S::$vectors> {
                 simd.$shift_down(lanes, after)
             }
+            #[inline(always)]
+            fn interleave<S: Isa>(
+                simd: S,
+                a: S::$many<S::$vectors>,
+                b: S::$many<S::$vectors>,
+            ) -> [S::$many<S::$vectors>; 2] {
+                simd.$interleave(a, b)
+            }
+            #[inline(always)]
+            fn gather<S: Isa>(simd: S, table: &[$float], index: &[u32], to: &mut [$float]) {
+                simd.$gather(table, index, to);
+            }
 
             #[inline(always)]
             unsafe fn load<S: Isa>(_: S, from: *const Self) -> S::$vectors {
@@ -364,7 +385,7 @@ float!(
     words add_u32s sub_u32s
         and_u32s or_u32s xor_u32s shl_u32 shr_u32,
     memory mask_load_ptr_f32s mask_store_ptr_f32s stream_f32,
-    shifts shift_up_32 shift_down_32,
+    moves shift_up_32 shift_down_32 interleave_32 gather_f32,
 
     #[inline(always)]
     fn widen_add<S: Isa>(
@@ -393,7 +414,7 @@ float!(
     words add_u64s sub_u64s
         and_u64s or_u64s xor_u64s shl_u64 shr_u64,
     memory mask_load_ptr_f64s mask_store_ptr_f64s stream_f64,
-    shifts shift_up_64 shift_down_64,
+    moves shift_up_64 shift_down_64 interleave_64 gather_f64,
 
     #[inline(always)]
     fn widen_add<S: Isa>(

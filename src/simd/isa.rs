@@ -59,6 +59,32 @@ pub trait Isa: pulp::Simd {
         after: Self::Registers64<Self::f64s>,
     ) -> Self::Registers64<Self::f64s>;
 
+    /// The first lane of `a`, the first of `b`, the second of `a` and so on: the lower half of both,
+    /// then the upper half.
+    fn interleave_32(
+        self,
+        a: Self::Registers32<Self::f32s>,
+        b: Self::Registers32<Self::f32s>,
+    ) -> [Self::Registers32<Self::f32s>; 2];
+    /// The first lane of `a`, the first of `b`, the second of `a` and so on: the lower half of both,
+    /// then the upper half.
+    fn interleave_64(
+        self,
+        a: Self::Registers64<Self::f64s>,
+        b: Self::Registers64<Self::f64s>,
+    ) -> [Self::Registers64<Self::f64s>; 2];
+
+    /// `to[i] = table[index[i]]`. Panics, or writes anything, where there is no such entry.
+    #[inline(always)]
+    fn gather_f32(self, table: &[f32], index: &[u32], to: &mut [f32]) {
+        gather(table, index, to);
+    }
+    /// `to[i] = table[index[i]]`. Panics, or writes anything, where there is no such entry.
+    #[inline(always)]
+    fn gather_f64(self, table: &[f64], index: &[u32], to: &mut [f64]) {
+        gather(table, index, to);
+    }
+
     /// Lanes 0 to 7 and lanes 8 to 15 as f64.
     fn widen(self, lanes: Self::Registers32<Self::f32s>) -> [Self::Registers64<Self::f64s>; 2];
 
@@ -77,4 +103,12 @@ pub trait Isa: pulp::Simd {
 
     /// Orders streamed writes before everything that follows.
     fn fence(self);
+}
+
+/// `to[i] = table[index[i]]`, one by one.
+#[inline(always)]
+pub(super) fn gather<T: Copy>(table: &[T], index: &[u32], to: &mut [T]) {
+    for (to, &index) in to.iter_mut().zip(index) {
+        *to = table[index as usize];
+    }
 }

@@ -217,6 +217,47 @@ impl<T: Float, S: Isa> Lanes<T, S> {
         run!(shift::<T, S>, self.simd, (&self, &after))
     }
 
+    /// Alternating lanes of `self` and `other`: the lower halves', then the upper halves'.
+    #[inline(always)]
+    pub fn interleave(self, other: Self) -> [Self; 2] {
+        #[inline(always)]
+        fn interleave<T: Float, S: Isa>(
+            simd: S,
+            (a, b): (&Lanes<T, S>, &Lanes<T, S>),
+        ) -> [Lanes<T, S>; 2] {
+            let [low, high] = T::interleave(simd, a.registers, b.registers);
+            [
+                Lanes {
+                    simd,
+                    registers: low,
+                },
+                Lanes {
+                    simd,
+                    registers: high,
+                },
+            ]
+        }
+        run!(interleave::<T, S>, self.simd, (&self, &other))
+    }
+
+    /// Exchanges rows and columns of the first [`Float::LANES`] rows.
+    ///
+    /// Interleaving rows a half apart moves one bit of the row's number to the lane's; after as
+    /// many rounds as these numbers have bits, all have moved.
+    #[inline(always)]
+    pub fn transpose(rows: [Self; 16]) -> [Self; 16] {
+        let mut rows = rows;
+        for _ in 0..T::LANES.ilog2() {
+            let mut next = rows;
+            for k in 0..T::LANES / 2 {
+                let [low, high] = rows[k].interleave(rows[k + T::LANES / 2]);
+                (next[2 * k], next[2 * k + 1]) = (low, high);
+            }
+            rows = next;
+        }
+        rows
+    }
+
     /// The lanes' bits.
     #[inline(always)]
     pub fn to_bits(self) -> Bits<T, S> {

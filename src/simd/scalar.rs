@@ -84,6 +84,16 @@ impl Isa for Scalar {
     }
 
     #[inline(always)]
+    fn interleave_32(self, a: [f32; 16], b: [f32; 16]) -> [[f32; 16]; 2] {
+        [0, 8].map(|half| core::array::from_fn(|k| [a, b][k % 2][half + k / 2]))
+    }
+
+    #[inline(always)]
+    fn interleave_64(self, a: [f64; 8], b: [f64; 8]) -> [[f64; 8]; 2] {
+        [0, 4].map(|half| core::array::from_fn(|k| [a, b][k % 2][half + k / 2]))
+    }
+
+    #[inline(always)]
     fn widen(self, lanes: [f32; 16]) -> [[f64; 8]; 2] {
         let mut halves = [[0.0; 8]; 2];
         for k in 0..16 {

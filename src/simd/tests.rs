@@ -356,9 +356,9 @@ fn memory_outside_a_run_is_not_touched() {
 }
 
 #[derive(Clone, Copy)]
-struct Shifts<T>(T);
+struct Moves<T>(T);
 
-impl<T: Number> Kernel for Shifts<T> {
+impl<T: Number> Kernel for Moves<T> {
     type Output = ();
 
     fn run<S: Isa>(self, simd: S) {
@@ -372,13 +372,37 @@ impl<T: Number> Kernel for Shifts<T> {
             &numbers[1..=T::LANES],
             "shift down",
         );
+
+        let [low, high] = x.interleave(y);
+        let alternating: Vec<T> = (0..T::LANES).flat_map(|k| [first[k], second[k]]).collect();
+        assert_same(&to_vec(low), &alternating[..T::LANES], "interleave, low");
+        assert_same(&to_vec(high), &alternating[T::LANES..], "interleave, high");
+
+        let square: Vec<T> = (0..16 * T::LANES).map(|k| T::of(k as f32)).collect();
+        let rows = core::array::from_fn(|row| Lanes::load(simd, &square[row * T::LANES..]));
+        let columns = Lanes::transpose(rows);
+        for (column, lanes) in columns[..T::LANES].iter().enumerate() {
+            let expected: Vec<T> = (0..T::LANES)
+                .map(|row| square[row * T::LANES + column])
+                .collect();
+            assert_same(&to_vec(*lanes), &expected, "transpose");
+        }
+
+        for len in [1, 8, 16, 24, 32, 48, 64, 80, 1000] {
+            let table: Vec<T> = (0..len).map(|k| T::of(k as f32)).collect();
+            let index: Vec<u32> = (0..53).map(|k| (k * 37 % len) as u32).collect();
+            let mut found = vec![T::ZERO; 53];
+            T::gather(simd, &table, &index, &mut found);
+            let expected: Vec<T> = index.iter().map(|&k| table[k as usize]).collect();
+            assert_same(&found, &expected, "gather");
+        }
     }
 }
 
 #[test]
-fn shifts_move_lanes_across_registers() {
-    at_every_level(Shifts(0f32));
-    at_every_level(Shifts(0f64));
+fn lanes_move_across_registers() {
+    at_every_level(Moves(0f32));
+    at_every_level(Moves(0f64));
 }
 
 #[test]

@@ -130,11 +130,21 @@ impl<'a, T: Copy> Frames<'a, T> {
             return unsafe { core::slice::from_raw_parts(place, self.classes) };
         }
         let buffer = &mut buffer[..self.classes];
-        for (class, value) in buffer.iter_mut().enumerate() {
-            // SAFETY: the frame is one of these, and its classes lie a stride apart.
-            *value = unsafe { *place.wrapping_offset(class as isize * stride) };
-        }
+        self.read_each(frame, buffer, core::convert::identity);
         buffer
+    }
+
+    /// Copies the classes of a frame of the first sample, each converted.
+    #[inline(always)]
+    pub(crate) fn read_each<W>(&self, frame: usize, to: &mut [W], convert: impl Fn(T) -> W) {
+        let place = self
+            .source
+            .wrapping_offset(self.offset(frame, self.source_strides));
+        for (class, value) in to.iter_mut().take(self.classes).enumerate() {
+            let offset = class as isize * self.source_strides[2];
+            // SAFETY: the frame is one of these, and its classes lie a stride apart.
+            *value = convert(unsafe { *place.wrapping_offset(offset) });
+        }
     }
 
     /// The place of a frame of the first sample, where its classes are neighbours in memory.
@@ -148,6 +158,38 @@ impl<'a, T: Copy> Frames<'a, T> {
         // neighbours.
         (self.target_strides[2] == 1)
             .then(|| unsafe { core::slice::from_raw_parts_mut(place, self.classes) })
+    }
+
+    /// Whether every row lies, to read and to write, in a run of its own.
+    pub(crate) fn is_copy(&self) -> bool {
+        self.writable
+            && self.source != self.target.cast_const()
+            && self.source_strides[2] == 1
+            && self.target_strides[2] == 1
+    }
+
+    /// The classes of two frames of the first sample, and the place of a third, which must be
+    /// [`is_copy`](Self::is_copy).
+    #[inline(always)]
+    pub(crate) fn rows_and_place(
+        &mut self,
+        rows: [usize; 2],
+        place: usize,
+    ) -> ([&[T]; 2], &mut [T]) {
+        assert!(self.is_copy());
+        let rows = rows.map(|frame| {
+            let row = self.offset(frame, self.source_strides);
+            // SAFETY: the frame is one of these, its classes are neighbours, and they are borrowed
+            // apart from the places.
+            unsafe { core::slice::from_raw_parts(self.source.wrapping_offset(row), self.classes) }
+        });
+        let place = self.offset(place, self.target_strides);
+        let place = self.target.wrapping_offset(place);
+        // SAFETY: the frame is one of these, which nobody else can reach, and its classes are
+        // neighbours.
+        (rows, unsafe {
+            core::slice::from_raw_parts_mut(place, self.classes)
+        })
     }
 
     /// Writes the classes of a frame of the first sample.

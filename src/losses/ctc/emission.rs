@@ -1,11 +1,11 @@
-use crate::math::Functions;
-use crate::math::lanes::{exp_parts, power_of_two};
-use crate::simd::{Isa, Lanes, Mask, Sum};
+//! What a frame says: its softmax, in parts for the lattice.
 
-/// What a frame says about every class: its probability as a multiple of the likeliest one's, in
-/// two parts for the lattice and as one number for the softmax.
-///
-/// Behind the last class stands one of probability 0, for pairs without a label.
+use crate::math::Functions;
+use crate::math::lanes::{exp_nonpos, exp_parts, power_of_two};
+use crate::simd::{InOut, Isa, Lanes, Mask, Sum};
+
+/// The probabilities of some classes in a frame as multiples of the likeliest one's: in two parts
+/// for the lattice, and as one number for the gradient.
 pub(super) struct Table<'t, W> {
     pub(super) mantissas: &'t mut [W],
     pub(super) exponents: &'t mut [W],
@@ -14,40 +14,45 @@ pub(super) struct Table<'t, W> {
 
 /// How many values each part of a [`Table`] takes.
 pub(super) const fn table_len<W: Functions>(classes: usize) -> usize {
-    (classes + 1).next_multiple_of(W::LANES)
+    classes.next_multiple_of(W::LANES)
 }
 
-/// The sum of a frame's values, and its largest logit.
+/// A frame's largest logit, as it is subtracted, and the sum of all probabilities, as multiples of
+/// its own.
 #[derive(Clone, Copy)]
-pub(super) struct Normaliser {
+pub(super) struct Normaliser<W> {
+    pub(super) max: W,
     pub(super) sum: f64,
-    pub(super) max: f64,
 }
 
-/// Fills a table from a frame's logits.
-///
-/// The difference from the largest logit is formed with what its rounding loses, so that a large
-/// logit costs no accuracy and the largest one's probability is exactly 1.
+/// The largest value of a row; 0 where all are −∞, so that it can be subtracted from them.
 #[inline(always)]
-pub(super) fn fill<W: Functions, S: Isa>(simd: S, row: &[W], table: Table<'_, W>) -> Normaliser {
+pub(super) fn largest<W: Functions, S: Isa>(simd: S, row: &[W]) -> W {
     let lowest = Lanes::splat(simd, W::from_f64(f64::NEG_INFINITY));
-    let lanes = W::LANES;
     let mut max = lowest;
-    for at in (0..row.len()).step_by(lanes) {
+    for at in (0..row.len()).step_by(W::LANES) {
         max = max.max(load(simd, &row[at..], lowest));
     }
-    let max = largest(max);
-    // Where every class has probability 0, nothing is subtracted: the sum is 0.
-    let reference = if max == W::from_f64(f64::NEG_INFINITY) {
-        W::ZERO
-    } else {
-        max
-    };
-    let reference = Lanes::splat(simd, reference);
-    let mut sum = Sum::zero(simd);
+    fold_max(max)
+}
+
+/// Fills a table from logits, less `max`, and sums the probabilities.
+///
+/// The difference is formed with what its rounding loses, so that a large logit costs no accuracy
+/// and the largest one's probability is exactly 1.
+#[inline(always)]
+pub(super) fn fill<W: Functions, S: Isa>(
+    simd: S,
+    row: &[W],
+    max: W,
+    table: Table<'_, W>,
+) -> Normaliser<W> {
+    let lowest = Lanes::splat(simd, W::from_f64(f64::NEG_INFINITY));
+    let reference = Lanes::splat(simd, max);
     let smallest = Lanes::splat(simd, W::from_f64(-f64::from(W::BIAS)));
-    for at in (0..row.len() + 1).step_by(lanes) {
-        let x = load(simd, &row[at.min(row.len())..], lowest);
+    let mut sum = Sum::zero(simd);
+    for at in (0..row.len()).step_by(W::LANES) {
+        let x = load(simd, &row[at..], lowest);
         let difference = x - reference;
         let back = difference - x;
         let low = (x - (difference - back)) - (reference + back);
@@ -59,9 +64,87 @@ pub(super) fn fill<W: Functions, S: Isa>(simd: S, row: &[W], table: Table<'_, W>
         sum.add(value);
     }
     Normaliser {
+        max,
         sum: sum.fold(),
-        max: max.to_f64(),
     }
+}
+
+/// A frame whose probabilities are known, on its way to its place.
+pub(super) struct Before<'b, W> {
+    pub(super) values: &'b [W],
+    pub(super) scale: W,
+    pub(super) place: &'b mut [W],
+    /// Whether to write past the caches.
+    pub(super) stream: bool,
+}
+
+/// One sweep over three frames of many classes: writes the probabilities of the one before, times a
+/// factor, sums those of this one, which it keeps in `values`, and finds the largest logit of the
+/// next. So memory is read and written all the time while probabilities are computed.
+#[inline(always)]
+pub(super) fn sweep<W: Functions, S: Isa, const BEFORE: bool>(
+    simd: S,
+    before: Before<'_, W>,
+    row: &[W],
+    max: W,
+    values: &mut [W],
+    next: &[W],
+) -> (Normaliser<W>, W) {
+    let lowest = Lanes::splat(simd, W::from_f64(f64::NEG_INFINITY));
+    let reference = Lanes::splat(simd, max);
+    let scale = Lanes::splat(simd, before.scale);
+    let mut place = InOut::in_place(before.place);
+    let stream = before.stream && place.can_stream();
+    let mut sum = Sum::zero(simd);
+    let mut next_max = lowest;
+    let full = row.len() / W::LANES * W::LANES;
+    let mut at = 0;
+    while at < row.len() {
+        next_max = next_max.max(load(simd, &next[at..], lowest));
+        let value = exp_nonpos(load(simd, &row[at..], lowest) - reference);
+        sum.add(value);
+        value.store(&mut values[at..]);
+        if BEFORE {
+            let scaled = Lanes::load(simd, &before.values[at..]) * scale;
+            if at == full {
+                place.store::<S, false>(at, scaled);
+            } else if stream {
+                place.stream(at, scaled);
+            } else {
+                place.store::<S, true>(at, scaled);
+            }
+        }
+        at += W::LANES;
+    }
+    let normaliser = Normaliser {
+        max,
+        sum: sum.fold(),
+    };
+    (normaliser, fold_max(next_max))
+}
+
+/// The sum of the probabilities of a row as multiples of the likeliest one's, each times `scale`
+/// written to `values` if there is room.
+#[inline(always)]
+pub(super) fn scaled<W: Functions, S: Isa>(
+    simd: S,
+    row: &[W],
+    max: W,
+    scale: W,
+    values: &mut [W],
+) -> f64 {
+    let lowest = Lanes::splat(simd, W::from_f64(f64::NEG_INFINITY));
+    let reference = Lanes::splat(simd, max);
+    let scale = Lanes::splat(simd, scale);
+    let mut sum = Sum::zero(simd);
+    for at in (0..row.len()).step_by(W::LANES) {
+        let value = exp_nonpos(load(simd, &row[at..], lowest) - reference);
+        sum.add(value);
+        if let Some(values) = values.get_mut(at..) {
+            (value * scale).store_partial(values);
+        }
+    }
+    sum.fold()
 }
 
 /// The values from the front of `row`, −∞ behind them.
@@ -74,14 +157,18 @@ fn load<W: Functions, S: Isa>(simd: S, row: &[W], lowest: Lanes<W, S>) -> Lanes<
     }
 }
 
-/// The largest lane.
+/// The largest lane, or 0 for −∞.
 #[inline(always)]
-fn largest<W: Functions, S: Isa>(lanes: Lanes<W, S>) -> W {
+fn fold_max<W: Functions, S: Isa>(lanes: Lanes<W, S>) -> W {
     let mut values = [W::ZERO; 16];
     lanes.store(&mut values);
     let mut largest = values[0];
     for &value in &values[1..W::LANES] {
         largest = if value > largest { value } else { largest };
     }
-    largest
+    if largest == W::from_f64(f64::NEG_INFINITY) {
+        W::ZERO
+    } else {
+        largest
+    }
 }

@@ -16,13 +16,12 @@
 //! adds up to less than 2^−39 times their number: 6·10⁻⁹ of a posterior for a sequence of 100,000
 //! frames.
 
-use super::convert::Convert;
-use super::emission::{self, Table, table_len};
+use super::emission::{self, Before, Normaliser, Table, table_len};
 use super::lattice::{self, Band, Emission, Posteriors, block};
+use super::sequence::Sequence;
 use super::states::State;
 use crate::element::Element;
 use crate::simd::{Isa, Kernel, Lanes};
-use crate::tensor::Frames;
 use crate::workspace::{Plain, Room, bytes_of};
 use core::ops::Range;
 
@@ -36,7 +35,7 @@ pub(super) struct Extent {
     pub(super) grad: bool,
 }
 
-/// Bytes of rows that a half keeps without checkpoints.
+/// Bytes of rows that a half keeps without checkpoints, and as many for each wide frame's sake.
 const KEPT: usize = 512 << 10;
 
 /// Bytes of checkpoints beyond which chunks are made longer.
@@ -45,6 +44,9 @@ const CHECKPOINTS: usize = 4 << 20;
 /// Frames in a chunk.
 const CHUNK: usize = 32;
 
+/// Classes beyond which tables hold only those that the labels name, and the blank.
+const WIDE: usize = 64;
+
 /// How a half keeps its rows.
 #[derive(Clone, Copy)]
 struct Plan {
@@ -52,7 +54,9 @@ struct Plan {
     /// Frames of this half.
     frames: usize,
     chunk: usize,
+    /// How many values a part of a table has.
     table: usize,
+    wide: bool,
     grad: bool,
 }
 
@@ -62,9 +66,13 @@ impl Plan {
             frames: extent.frames,
             labels: extent.labels,
         };
+        let wide = extent.classes > WIDE;
+        let named = (extent.labels + 1).min(extent.classes);
         let row = band.blocks::<W>() * block::<W>() * size_of::<W>();
+        // A frame of many classes costs so much that two more megabytes do not.
+        let kept = if wide { 4 * KEPT } else { KEPT };
         let mut chunk = frames.next_multiple_of(CHUNK).max(CHUNK);
-        if row.saturating_mul(frames) > KEPT {
+        if row.saturating_mul(frames) > kept {
             chunk = CHUNK;
             if row.saturating_mul(frames / CHUNK) > CHECKPOINTS {
                 chunk = frames.isqrt().next_multiple_of(CHUNK);
@@ -74,7 +82,8 @@ impl Plan {
             band,
             frames,
             chunk,
-            table: table_len::<W>(extent.classes),
+            table: table_len::<W>(if wide { named } else { extent.classes }),
+            wide,
             grad: extent.grad,
         }
     }
@@ -99,16 +108,30 @@ impl Plan {
             0
         }
     }
+
+    /// The first frame whose row stays until the way back.
+    fn first_kept(&self) -> usize {
+        if self.grad {
+            (self.chunks() - 1) * self.chunk
+        } else {
+            self.frames
+        }
+    }
 }
 
 /// A half's share of the workspace.
-pub(super) struct Half<'w, T, W> {
+pub(super) struct Half<'w, W> {
     plan: Plan,
     extent: Extent,
+    blank: u32,
     /// Each pair's label as a row of the table.
     slots: &'w mut [u32],
+    /// The class of each row of the table, where that holds only some.
+    classes: &'w mut [u32],
+    named: usize,
     /// 1 for the pairs whose label may follow the one before without a blank, else 0.
     skips: &'w mut [W],
+    /// What a frame emits, by pair.
     emitted: [&'w mut [W]; 2],
     rows: [&'w mut [W]; 2],
     /// The last frame's row.
@@ -117,67 +140,89 @@ pub(super) struct Half<'w, T, W> {
     history: &'w mut [W],
     tables: &'w mut [W],
     sums: &'w mut [f64],
+    maxima: &'w mut [W],
+    /// Posteriors of a group of frames, by frame and pair.
     posteriors: &'w mut [W],
+    /// Posteriors of the blanks of one frame, by pair.
     blanks: &'w mut [W],
+    /// Sums of a group's posteriors, by row of the table and frame.
+    gathered: &'w mut [W],
+    /// The gradient of a group, by frame and row of the table.
     gradient: &'w mut [W],
-    raw: &'w mut [T],
+    /// Logits that do not lie in a row, or are converted.
     converted: &'w mut [W],
+    /// Logits of the classes that the table holds.
+    compact: &'w mut [W],
+    /// Probabilities of two frames of many classes.
+    values: [&'w mut [W]; 2],
 }
 
-impl<'w, T: Element + Convert<W> + Plain, W: Element + Plain> Half<'w, T, W> {
+impl<'w, W: Element + Plain> Half<'w, W> {
     /// How many bytes [`new`](Self::new) takes.
     pub(super) fn bytes(extent: Extent, frames: usize) -> usize {
         let plan = Plan::new::<W>(extent, frames);
         let (pairs, row) = (plan.pairs::<W>(), plan.row::<W>());
-        let kept = plan.kept();
-        let grad = usize::from(plan.grad);
+        let (kept, table) = (plan.kept(), plan.table);
+        let (grad, wide) = (usize::from(plan.grad), usize::from(plan.wide));
         let w = |len: usize| bytes_of::<W>(len);
         let parts = [
             bytes_of::<u32>(pairs),
+            bytes_of::<u32>(wide * (table + extent.classes)),
             w(pairs),
             2 * w(pairs),
             3 * w(row),
-            w(grad * (plan.chunks() - 1).saturating_mul(row)),
+            w((grad * (plan.chunks() - 1)).saturating_mul(row)),
             w(kept.saturating_mul(row)),
-            w(kept.max(1).saturating_mul(3 * plan.table)),
+            w(kept.max(1).saturating_mul(3 * table)),
             bytes_of::<f64>(kept),
+            w(kept),
             w(grad * W::LANES * pairs),
             w(grad * pairs),
-            w(grad * plan.table),
-            bytes_of::<T>(extent.classes),
+            2 * w(grad * W::LANES * table),
             w(extent.classes),
+            w(wide * table),
+            2 * w(wide * table_len::<W>(extent.classes)),
         ];
         parts.into_iter().fold(0, usize::saturating_add)
     }
 
-    pub(super) fn new(extent: Extent, frames: usize, room: &mut Room<'w>) -> Self {
+    pub(super) fn new(extent: Extent, frames: usize, blank: usize, room: &mut Room<'w>) -> Self {
         let plan = Plan::new::<W>(extent, frames);
         let (pairs, row) = (plan.pairs::<W>(), plan.row::<W>());
-        let kept = plan.kept();
-        let grad = usize::from(plan.grad);
+        let (kept, table) = (plan.kept(), plan.table);
+        let (grad, wide) = (usize::from(plan.grad), usize::from(plan.wide));
+        let wide_row = wide * table_len::<W>(extent.classes);
         Self {
             plan,
             extent,
+            blank: blank as u32,
             slots: room.take(pairs),
+            classes: room.take(wide * (table + extent.classes)),
+            named: extent.classes,
             skips: room.take(pairs),
             emitted: [room.take(pairs), room.take(pairs)],
             rows: [room.take(row), room.take(row)],
             last: room.take(row),
             checkpoints: room.take(grad * (plan.chunks() - 1) * row),
             history: room.take(kept * row),
-            tables: room.take(kept.max(1) * 3 * plan.table),
+            tables: room.take(kept.max(1) * 3 * table),
             sums: room.take(kept),
+            maxima: room.take(kept),
             posteriors: room.take(grad * W::LANES * pairs),
             blanks: room.take(grad * pairs),
-            gradient: room.take(grad * plan.table),
-            raw: room.take(extent.classes),
+            gathered: room.take(grad * W::LANES * table),
+            gradient: room.take(grad * W::LANES * table),
             converted: room.take(extent.classes),
+            compact: room.take(wide * table),
+            values: [room.take(wide_row), room.take(wide_row)],
         }
     }
 
     /// Lays out the labels, in the order in which this half reads them.
-    pub(super) fn set_labels(&mut self, labels: impl Iterator<Item = u32>) {
-        self.slots.fill(self.extent.classes as u32);
+    pub(super) fn set_labels(&mut self, labels: impl Iterator<Item = u32> + Clone) {
+        self.emitted[0].fill(W::from_f64(1.0));
+        self.emitted[1].fill(W::from_f64(f64::NEG_INFINITY));
+        self.slots.fill(0);
         self.skips.fill(W::ZERO);
         let mut before = None;
         for ((slot, skip), label) in self.slots.iter_mut().zip(&mut *self.skips).zip(labels) {
@@ -185,6 +230,32 @@ impl<'w, T: Element + Convert<W> + Plain, W: Element + Plain> Half<'w, T, W> {
             *skip = W::from_f64(f64::from(before != Some(label)));
             before = Some(label);
         }
+        if self.plan.wide {
+            self.name_classes();
+        }
+    }
+
+    /// Numbers the classes that are named, the blank first, and turns labels into these numbers.
+    fn name_classes(&mut self) {
+        const NONE: u32 = u32::MAX;
+        let (named, numbers) = self.classes.split_at_mut(self.plan.table);
+        let slots = &mut self.slots[..self.extent.labels];
+        for &label in &*slots {
+            numbers[label as usize] = NONE;
+        }
+        (named[0], numbers[self.blank as usize]) = (self.blank, 0);
+        let mut count = 1;
+        for slot in slots {
+            let number = &mut numbers[*slot as usize];
+            if *number == NONE {
+                named[count] = *slot;
+                *number = count as u32;
+                count += 1;
+            }
+            *slot = *number;
+        }
+        self.blank = 0;
+        self.named = count;
     }
 
     /// A pair's blank and label at the half's last frame.
@@ -262,26 +333,33 @@ impl<'w, T: Element + Convert<W> + Plain, W: Element + Plain> Half<'w, T, W> {
         simd: S,
         at: usize,
         frame: usize,
-        frames: &Frames<'_, T>,
-    ) -> emission::Normaliser {
-        let row = T::row(frames.row(frame, self.raw), self.converted);
-        emission::fill(simd, row, table(self.tables, self.plan.table, at))
+        sequence: &dyn Sequence<W>,
+    ) -> Normaliser<W> {
+        let row = sequence.row(frame, self.converted);
+        let max = emission::largest(simd, row);
+        let table = table(self.tables, self.plan.table, at);
+        if !self.plan.wide {
+            return emission::fill(simd, row, max, table);
+        }
+        let compact = compact(row, &self.classes[..self.named], self.compact);
+        emission::fill(simd, compact, max, table);
+        Normaliser {
+            max,
+            sum: emission::scaled(simd, row, max, W::ZERO, &mut []),
+        }
     }
 
     /// Spreads what table `at` says over the labels of some blocks.
     #[inline(always)]
-    fn emit(&mut self, at: usize, blocks: Range<usize>, blank: usize) -> (W, W) {
+    fn emit<S: Isa>(&mut self, simd: S, at: usize, blocks: Range<usize>) -> (W, W) {
         let table = table(self.tables, self.plan.table, at);
-        let pairs = blocks.start * W::LANES..blocks.end * W::LANES;
+        let end = (blocks.end * W::LANES).min(self.extent.labels);
+        let pairs = (blocks.start * W::LANES).min(end)..end;
         let [mantissas, exponents] = &mut self.emitted;
-        for ((&slot, mantissa), exponent) in self.slots[pairs.clone()]
-            .iter()
-            .zip(&mut mantissas[pairs.clone()])
-            .zip(&mut exponents[pairs])
-        {
-            *mantissa = table.mantissas[slot as usize];
-            *exponent = table.exponents[slot as usize];
-        }
+        let slots = &self.slots[pairs.clone()];
+        W::gather(simd, table.mantissas, slots, &mut mantissas[pairs.clone()]);
+        W::gather(simd, table.exponents, slots, &mut exponents[pairs]);
+        let blank = self.blank as usize;
         (table.mantissas[blank], table.exponents[blank])
     }
 
@@ -355,15 +433,29 @@ fn table<W>(tables: &mut [W], len: usize, at: usize) -> Table<'_, W> {
     }
 }
 
+/// The classes that a table holds, out of a row.
+#[inline(always)]
+fn compact<'c, W: Copy>(row: &[W], classes: &[u32], compact: &'c mut [W]) -> &'c [W] {
+    for (value, &class) in compact.iter_mut().zip(classes) {
+        *value = row[class as usize];
+    }
+    &compact[..classes.len()]
+}
+
 /// What both directions need to know.
 #[derive(Clone, Copy)]
 pub(super) struct Setting {
-    pub(super) blank: usize,
     pub(super) log_probs: bool,
     /// Whether this half reads the sequence backward.
     pub(super) backward: bool,
     /// The frame that this half begins with.
     pub(super) start: usize,
+    /// What the gradient is multiplied by.
+    pub(super) scale: f64,
+    /// Whether gradients of many classes are written on the way forward, all but the posteriors.
+    pub(super) early: bool,
+    /// Whether they are written past the caches.
+    pub(super) stream: bool,
 }
 
 impl Setting {
@@ -374,6 +466,23 @@ impl Setting {
         } else {
             self.start + at
         }
+    }
+
+    /// What a frame's probabilities are multiplied by in the gradient.
+    #[inline(always)]
+    fn of_values<W: Element>(self, sum: f64) -> W {
+        W::from_f64(if self.log_probs {
+            0.0
+        } else {
+            self.scale / sum
+        })
+    }
+}
+
+impl<W: Element + Plain> Half<'_, W> {
+    /// Whether gradients can be written on the way forward: then the logits are not needed again.
+    pub(super) fn can_write_early(&self, sequence: &dyn Sequence<W>) -> bool {
+        self.plan.grad && self.plan.wide && self.plan.chunks() == 1 && sequence.is_copy()
     }
 }
 
@@ -389,21 +498,43 @@ pub(super) struct Passed {
     pub(super) exact: bool,
 }
 
+impl Passed {
+    #[inline(always)]
+    fn add<W: Element>(&mut self, normaliser: Normaliser<W>, log_probs: bool) {
+        if log_probs {
+            self.max += normaliser.max.to_f64();
+            self.normaliser += 0.0 * normaliser.sum;
+            return;
+        }
+        // A sum of nothing is the softmax of nothing.
+        self.normaliser *= if normaliser.sum == 0.0 {
+            f64::NAN
+        } else {
+            normaliser.sum
+        };
+        const STEP: f64 = (1u128 << 100) as f64;
+        if self.normaliser > STEP {
+            self.normaliser /= STEP;
+            self.shift += 100.0;
+        }
+    }
+}
+
 /// The way forward.
-pub(super) struct Forward<'k, 'w, 'f, T, W> {
-    pub(super) half: &'k mut Half<'w, T, W>,
-    pub(super) frames: &'k Frames<'f, T>,
+pub(super) struct Forward<'k, 'w, W> {
+    pub(super) half: &'k mut Half<'w, W>,
+    pub(super) sequence: &'k mut dyn Sequence<W>,
     pub(super) setting: Setting,
 }
 
-impl<T: Element + Convert<W> + Plain, W: Element + Plain> Kernel for Forward<'_, '_, '_, T, W> {
+impl<W: Element + Plain> Kernel for Forward<'_, '_, W> {
     type Output = Passed;
 
     #[inline(always)]
     fn run<S: Isa>(self, simd: S) -> Passed {
         let Self {
             half,
-            frames,
+            sequence,
             setting,
         } = self;
         let plan = half.plan;
@@ -418,29 +549,34 @@ impl<T: Element + Convert<W> + Plain, W: Element + Plain> Kernel for Forward<'_,
             exact: true,
         };
         let mut largest = Lanes::splat(simd, W::ZERO);
-        let kept = if plan.grad {
-            (plan.chunks() - 1) * plan.chunk
-        } else {
-            plan.frames
-        };
+        let kept = plan.first_kept();
         let mut from = Place::Row(0);
+        let mut next_max = W::ZERO;
         for at in 0..plan.frames {
-            let table = if at >= kept { at - kept } else { 0 };
-            let normaliser = half.tabulate(simd, table, setting.frame(at), frames);
+            let table = at.saturating_sub(kept);
+            let normaliser = if setting.early {
+                half.tabulate_and_write(simd, at, &mut next_max, sequence, setting)
+            } else {
+                half.tabulate(simd, table, setting.frame(at), sequence)
+            };
             if at >= kept {
                 half.sums[table] = normaliser.sum;
+                half.maxima[table] = normaliser.max;
             }
             passed.add(normaliser, setting.log_probs);
             let blocks = plan.band.range::<W>(at);
-            let blank = half.emit(table, blocks.clone(), setting.blank);
+            let blank = half.emit(simd, table, blocks.clone());
             let to = match from {
                 _ if at >= kept => Place::History(at - kept),
                 Place::Row(0) => Place::Row(1),
                 _ => Place::Row(0),
             };
-            if plan.grad && at < kept && at % plan.chunk == 0 {
+            if let Place::Row(k) = from
+                && plan.grad
+                && at < kept
+                && at % plan.chunk == 0
+            {
                 let row = plan.row::<W>();
-                let Place::Row(k) = from else { unreachable!() };
                 let checkpoint = &mut half.checkpoints[at / plan.chunk * row..][..row];
                 checkpoint.copy_from_slice(half.rows[k]);
             }
@@ -451,6 +587,9 @@ impl<T: Element + Convert<W> + Plain, W: Element + Plain> Kernel for Forward<'_,
             }
             from = to;
         }
+        if setting.early && plan.frames > 0 {
+            half.write_last(simd, sequence, setting);
+        }
         let blocks = match plan.frames.checked_sub(1) {
             Some(at) => plan.band.range::<W>(at),
             None => 0..1,
@@ -460,7 +599,7 @@ impl<T: Element + Convert<W> + Plain, W: Element + Plain> Kernel for Forward<'_,
         let from = match from {
             Place::History(at) => &half.history[at * row..][..row],
             Place::Row(k) => &*half.rows[k],
-            Place::Checkpoint(_) => unreachable!(),
+            Place::Checkpoint(k) => &half.checkpoints[k * row..][..row],
         };
         half.last[part.clone()].copy_from_slice(&from[part]);
         let limit = largest.splat_like(W::COUNTING / 4.0);
@@ -469,79 +608,121 @@ impl<T: Element + Convert<W> + Plain, W: Element + Plain> Kernel for Forward<'_,
     }
 }
 
-impl Passed {
+impl<W: Element + Plain> Half<'_, W> {
+    /// Fills table `at` from a frame of many classes, and writes the probabilities of the one before
+    /// to its gradient. `max` is the frame's largest logit and becomes the next one's.
     #[inline(always)]
-    fn add(&mut self, normaliser: emission::Normaliser, log_probs: bool) {
-        if log_probs {
-            self.max += if normaliser.max == f64::NEG_INFINITY {
-                0.0
-            } else {
-                normaliser.max
-            };
-            self.normaliser += 0.0 * normaliser.sum;
-            return;
+    fn tabulate_and_write<S: Isa>(
+        &mut self,
+        simd: S,
+        at: usize,
+        max: &mut W,
+        sequence: &mut dyn Sequence<W>,
+        setting: Setting,
+    ) -> Normaliser<W> {
+        let next = (at + 1).min(self.plan.frames - 1);
+        let frames = [at, next].map(|at| setting.frame(at));
+        let place = setting.frame(at.saturating_sub(1));
+        let ([row, next], place) = sequence.rows_and_place(frames, place);
+        if at == 0 {
+            *max = emission::largest(simd, row);
         }
-        // A sum of nothing is the softmax of nothing.
-        self.normaliser *= if normaliser.sum == 0.0 {
-            f64::NAN
-        } else {
-            normaliser.sum
+        let compact = compact(row, &self.classes[..self.named], self.compact);
+        emission::fill(simd, compact, *max, table(self.tables, self.plan.table, at));
+        let [a, b] = &mut self.values;
+        let (values, before) = if at % 2 == 0 { (a, b) } else { (b, a) };
+        let before = Before {
+            values: before,
+            scale: match at {
+                0 => W::ZERO,
+                _ => setting.of_values(self.sums[at - 1]),
+            },
+            place,
+            stream: setting.stream,
         };
-        if self.normaliser > 2f64.powi(500) {
-            self.normaliser *= 2f64.powi(-500);
-            self.shift += 500.0;
+        let (normaliser, next_max) = if at == 0 {
+            emission::sweep::<W, S, false>(simd, before, row, *max, values, next)
+        } else {
+            emission::sweep::<W, S, true>(simd, before, row, *max, values, next)
+        };
+        *max = next_max;
+        normaliser
+    }
+
+    /// Writes the probabilities of the last frame to its gradient.
+    #[inline(always)]
+    fn write_last<S: Isa>(&mut self, simd: S, sequence: &mut dyn Sequence<W>, setting: Setting) {
+        let last = self.plan.frames - 1;
+        let scale = Lanes::splat(simd, setting.of_values(self.sums[last]));
+        let values = &mut self.values[last % 2];
+        for values in values.chunks_exact_mut(W::LANES) {
+            (Lanes::load(simd, values) * scale).store(values);
         }
+        sequence.write(setting.frame(last), &values[..self.extent.classes]);
+        // What was written past the caches is to be seen by whoever goes back.
+        simd.fence();
     }
 }
 
 /// The way back: the gradient.
-pub(super) struct Backward<'k, 'w, 'f, T, W> {
-    pub(super) half: &'k mut Half<'w, T, W>,
-    pub(super) frames: &'k mut Frames<'f, T>,
+pub(super) struct Backward<'k, 'w, W> {
+    pub(super) half: &'k mut Half<'w, W>,
+    pub(super) sequence: &'k mut dyn Sequence<W>,
     pub(super) setting: Setting,
     /// The exponent of the probability of all paths.
     pub(super) exponent: f64,
-    /// What the gradient is multiplied by.
-    pub(super) scale: f64,
 }
 
-impl<T: Element + Convert<W> + Plain, W: Element + Plain> Kernel for Backward<'_, '_, '_, T, W> {
+/// Sums of a group's posteriors over the pairs of each frame, lane by lane.
+struct Sums<W> {
+    labels: [[W; 16]; 16],
+    blanks: [[W; 16]; 16],
+}
+
+impl<W: Element + Plain> Kernel for Backward<'_, '_, W> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Isa>(self, simd: S) {
         let Self {
             half,
-            frames,
+            sequence,
             setting,
             exponent,
-            scale,
         } = self;
         let plan = half.plan;
         let exponent = Lanes::splat(simd, W::from_f64(exponent));
-        let pairs = plan.pairs::<W>();
+        let (pairs, row) = (plan.pairs::<W>(), plan.row::<W>());
         let mut window = 0..plan.band.blocks::<W>();
-        let mut sums = [[0.0; 2]; 16];
+        let mut sums = Sums {
+            labels: [[W::ZERO; 16]; 16],
+            blanks: [[W::ZERO; 16]; 16],
+        };
         for chunk in (0..plan.chunks()).rev() {
             let start = chunk * plan.chunk;
             let end = (start + plan.chunk).min(plan.frames);
             if chunk + 1 != plan.chunks() {
-                half.again(simd, chunk, start..end, frames, setting, window.clone());
+                half.again(simd, chunk, start..end, sequence, setting, window.clone());
             }
             let mut group_end = end;
             while group_end > start {
                 let group = (group_end - 1) / W::LANES * W::LANES..group_end;
                 window.start = window.start.saturating_sub(1);
-                let mut blocks = window.clone();
+                let first = within(plan.band.reached::<W>(group.start), &window);
+                let last = within(plan.band.reached::<W>(group.end - 1), &window);
+                let reached = first.start..last.end;
                 for at in group.clone().rev() {
-                    blocks = within(plan.band.reached::<W>(at), &window);
-                    let blank = half.emit(at - start, blocks.clone(), setting.blank);
+                    let blocks = within(plan.band.reached::<W>(at), &window);
+                    let blank = half.emit(simd, at - start, blocks.clone());
                     let [mantissas, exponents] = &half.emitted;
-                    let row = plan.row::<W>();
+                    let of_frame = at - group.start;
+                    let labels = &mut half.posteriors[of_frame * pairs..][..pairs];
+                    labels[reached.start * W::LANES..blocks.start * W::LANES].fill(W::ZERO);
+                    labels[blocks.end * W::LANES..reached.end * W::LANES].fill(W::ZERO);
                     let [labels, blanks] = lattice::backward(
                         simd,
                         half.rows[0],
-                        blocks.clone(),
+                        blocks,
                         window.end,
                         half.skips,
                         Emission {
@@ -552,27 +733,26 @@ impl<T: Element + Convert<W> + Plain, W: Element + Plain> Kernel for Backward<'_
                         Posteriors {
                             alpha: &half.history[(at - start) * row..][..row],
                             exponent,
-                            labels: &mut half.posteriors[(at - group.start) * pairs..][..pairs],
+                            labels,
                             blanks: half.blanks,
                         },
                     );
-                    sums[at - group.start] = [fold(labels), fold(blanks)];
-                    half.write(
-                        simd,
-                        at - start,
-                        at - group.start,
-                        blocks.clone(),
-                        sums[at - group.start],
-                        frames,
-                        setting,
-                        at,
-                        scale,
-                    );
+                    labels.store(&mut sums.labels[of_frame]);
+                    blanks.store(&mut sums.blanks[of_frame]);
                 }
-                lattice::normalise(simd, half.rows[0], blocks.clone());
-                window = half.narrow(simd, blocks.clone(), sums[0]);
+                let total = half.write(
+                    simd,
+                    group.clone(),
+                    start,
+                    reached,
+                    &sums,
+                    sequence,
+                    setting,
+                );
+                lattice::normalise(simd, half.rows[0], first.clone());
+                window = half.narrow(simd, first.clone(), total);
                 // The next group may come to read what lies left of it: no path leads there.
-                let left_out = blocks.start * block::<W>()..window.start * block::<W>();
+                let left_out = first.start * block::<W>()..window.start * block::<W>();
                 lattice::clear(simd, &mut half.rows[0][left_out]);
                 group_end = group.start;
             }
@@ -586,18 +766,28 @@ fn within(blocks: Range<usize>, window: &Range<usize>) -> Range<usize> {
     start..blocks.end.min(window.end).max(start)
 }
 
-/// The sum of all lanes.
-#[inline(always)]
-fn fold<W: Element, S: Isa>(lanes: Lanes<W, S>) -> f64 {
-    let mut sum = crate::simd::Sum::zero(lanes.simd());
-    sum.add(lanes);
-    sum.fold()
-}
-
 /// The share of the posterior that a window may leave out on either side.
 const LEFT_OUT: f64 = 1.0 / (1u64 << 40) as f64;
 
-impl<T: Element + Convert<W> + Plain, W: Element + Plain> Half<'_, T, W> {
+/// The sum of every row, one a lane.
+#[inline(always)]
+fn sum_rows<W: Element, S: Isa>(simd: S, rows: &[[W; 16]; 16]) -> Lanes<W, S> {
+    let mut columns = [Lanes::splat(simd, W::ZERO); 16];
+    for (column, row) in columns.iter_mut().zip(rows).take(W::LANES) {
+        *column = Lanes::load(simd, row);
+    }
+    let mut columns = Lanes::transpose(columns);
+    let mut half = W::LANES / 2;
+    while half > 0 {
+        for k in 0..half {
+            columns[k] = columns[k] + columns[k + half];
+        }
+        half /= 2;
+    }
+    columns[0]
+}
+
+impl<W: Element + Plain> Half<'_, W> {
     /// Computes the rows of a chunk again, within a window and what leads to it.
     #[inline(always)]
     fn again<S: Isa>(
@@ -605,7 +795,7 @@ impl<T: Element + Convert<W> + Plain, W: Element + Plain> Half<'_, T, W> {
         simd: S,
         chunk: usize,
         frames: Range<usize>,
-        source: &Frames<'_, T>,
+        sequence: &dyn Sequence<W>,
         setting: Setting,
         window: Range<usize>,
     ) {
@@ -613,108 +803,157 @@ impl<T: Element + Convert<W> + Plain, W: Element + Plain> Half<'_, T, W> {
         let window = floor..window.end;
         for at in frames.clone() {
             let local = at - frames.start;
-            let normaliser = self.tabulate(simd, local, setting.frame(at), source);
+            let normaliser = self.tabulate(simd, local, setting.frame(at), sequence);
             self.sums[local] = normaliser.sum;
+            self.maxima[local] = normaliser.max;
             let blocks = within(self.plan.band.range::<W>(at), &window);
-            let blank = self.emit(local, blocks.clone(), setting.blank);
+            let blank = self.emit(simd, local, blocks.clone());
             let from = match local {
                 0 => Place::Checkpoint(chunk),
                 _ => Place::History(local - 1),
             };
-            self.step(
-                simd,
-                from,
-                Place::History(local),
-                blocks.clone(),
-                floor,
-                blank,
-            );
+            let to = Place::History(local);
+            self.step(simd, from, to, blocks.clone(), floor, blank);
             if (at + 1) % W::LANES == 0 {
-                lattice::normalise(simd, self.place(Place::History(local)), blocks);
+                lattice::normalise(simd, self.place(to), blocks);
             }
         }
     }
 
-    /// The blocks that hold all but little of the posterior of the first frame of a group.
+    /// The blocks that hold all but little of the posterior of the first frame of a group, which is
+    /// `total` in all.
     #[inline(always)]
-    fn narrow<S: Isa>(
-        &self,
-        simd: S,
-        blocks: Range<usize>,
-        [labels, blanks]: [f64; 2],
-    ) -> Range<usize> {
-        let left_out = (labels + blanks) * LEFT_OUT;
-        let held = |k: usize| {
-            let at = k * W::LANES;
-            let sum =
-                Lanes::load(simd, &self.posteriors[at..]) + Lanes::load(simd, &self.blanks[at..]);
-            fold(sum)
-        };
+    fn narrow<S: Isa>(&self, simd: S, blocks: Range<usize>, total: W) -> Range<usize> {
+        let limit = total.to_f64() * LEFT_OUT;
         let Range { mut start, mut end } = blocks;
-        let mut sum = held(start);
-        while start + 1 < end && sum <= left_out {
+        let mut sum = self.held(simd, start);
+        while start + 1 < end && sum <= limit {
             start += 1;
-            sum += held(start);
+            sum += self.held(simd, start);
         }
-        let mut sum = held(end - 1);
-        while start + 1 < end && sum <= left_out {
+        let mut sum = self.held(simd, end - 1);
+        while start + 1 < end && sum <= limit {
             end -= 1;
-            sum += held(end - 1);
+            sum += self.held(simd, end - 1);
         }
         start..end
     }
 
-    /// Writes the gradient of a frame.
+    /// The posterior of a block in the first frame of a group.
+    #[inline(always)]
+    fn held<S: Isa>(&self, simd: S, block: usize) -> f64 {
+        let at = block * W::LANES;
+        let mut sum = crate::simd::Sum::zero(simd);
+        sum.add(Lanes::load(simd, &self.posteriors[at..]));
+        sum.add(Lanes::load(simd, &self.blanks[at..]));
+        sum.fold()
+    }
+
+    /// Writes the gradient of a group of frames, and returns the sum of the first one's posteriors.
+    ///
+    /// Posteriors are exchanged to frames in lanes, so that labels of the same class add up as
+    /// whole vectors, in their order; and back.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
     fn write<S: Isa>(
         &mut self,
         simd: S,
-        local: usize,
-        grouped: usize,
+        group: Range<usize>,
+        start: usize,
         blocks: Range<usize>,
-        [labels, blanks]: [f64; 2],
-        frames: &mut Frames<'_, T>,
+        sums: &Sums<W>,
+        sequence: &mut dyn Sequence<W>,
         setting: Setting,
-        at: usize,
-        scale: f64,
-    ) {
-        let pairs = self.plan.pairs::<W>();
-        let range = blocks.start * W::LANES..blocks.end * W::LANES;
-        let posteriors = &self.posteriors[grouped * pairs..][..pairs][range.clone()];
-        self.gradient.fill(W::ZERO);
-        for (&slot, &posterior) in self.slots[range].iter().zip(posteriors) {
-            let sum = &mut self.gradient[slot as usize];
-            *sum = W::from_f64(sum.to_f64() + posterior.to_f64());
+    ) -> W {
+        let (lanes, pairs, table_len) = (W::LANES, self.plan.pairs::<W>(), self.plan.table);
+        let zero = Lanes::splat(simd, W::ZERO);
+        for sum in self.gathered.chunks_exact_mut(lanes) {
+            zero.store(sum);
         }
-        let blank = &mut self.gradient[setting.blank];
-        *blank = W::from_f64(blank.to_f64() + blanks);
-        let table = table(self.tables, self.plan.table, local);
-        let of_value = if setting.log_probs {
-            0.0
-        } else {
-            scale / self.sums[local]
-        };
-        let of_value = Lanes::splat(simd, W::from_f64(of_value));
-        let of_posterior = Lanes::splat(simd, W::from_f64(scale / (labels + blanks)));
-        for (gradient, value) in self
-            .gradient
-            .chunks_exact_mut(W::LANES)
-            .zip(table.values.chunks_exact(W::LANES))
-        {
-            let posterior = Lanes::load(simd, gradient) * of_posterior;
-            let value = Lanes::load(simd, value) * of_value;
-            (value - posterior).store(gradient);
-        }
-        let frame = setting.frame(at);
-        let gradient = self.gradient[..self.extent.classes].iter();
-        match frames.place(frame) {
-            Some(place) => {
-                for (place, &gradient) in place.iter_mut().zip(gradient) {
-                    *place = T::narrow(gradient);
-                }
+        for block in blocks {
+            let mut columns = [zero; 16];
+            for (frame, column) in columns.iter_mut().enumerate().take(lanes) {
+                *column = Lanes::load(simd, &self.posteriors[frame * pairs + block * lanes..]);
             }
-            None => frames.write(frame, gradient.map(|&gradient| T::narrow(gradient))),
+            let columns = Lanes::transpose(columns);
+            let slots = self.slots[block * lanes..].iter();
+            for (&slot, column) in slots.zip(columns).take(lanes) {
+                let sum = &mut self.gathered[slot as usize * lanes..][..lanes];
+                (Lanes::load(simd, sum) + column).store(sum);
+            }
         }
+        let blanks = sum_rows(simd, &sums.blanks);
+        let sum = &mut self.gathered[self.blank as usize * lanes..][..lanes];
+        (Lanes::load(simd, sum) + blanks).store(sum);
+        let total = sum_rows(simd, &sums.labels) + blanks;
+        let of_posteriors = Lanes::splat(simd, W::from_f64(setting.scale)) / total;
+
+        for (block, sums) in self.gathered.chunks_exact(lanes * lanes).enumerate() {
+            let mut rows = [zero; 16];
+            for (row, sum) in rows.iter_mut().zip(sums.chunks_exact(lanes)) {
+                *row = Lanes::load(simd, sum) * of_posteriors;
+            }
+            let rows = Lanes::transpose(rows);
+            for (at, posterior) in group.clone().zip(rows) {
+                let table = table(self.tables, table_len, at - start);
+                let of_values = Lanes::splat(simd, setting.of_values(self.sums[at - start]));
+                let value = Lanes::load(simd, &table.values[block * lanes..]) * of_values;
+                let gradient = &mut self.gradient[(at - group.start) * table_len..];
+                (value - posterior).store(&mut gradient[block * lanes..]);
+            }
+        }
+        for at in group.clone() {
+            let gradient = &self.gradient[(at - group.start) * table_len..][..table_len];
+            let frame = setting.frame(at);
+            if self.plan.wide {
+                self.write_named(simd, at - group.start, at - start, frame, sequence, setting);
+            } else if let Some(place) = sequence.place(frame) {
+                let mut parts = place.chunks_exact_mut(lanes);
+                let mut gradients = gradient.chunks_exact(lanes);
+                for (place, gradient) in (&mut parts).zip(&mut gradients) {
+                    Lanes::load(simd, gradient).store(place);
+                }
+                if let Some(gradient) = gradients.next() {
+                    Lanes::load(simd, gradient).store_partial(parts.into_remainder());
+                }
+            } else {
+                sequence.write(frame, &gradient[..self.extent.classes]);
+            }
+        }
+        let mut first = [W::ZERO; 16];
+        total.store(&mut first);
+        first[0]
+    }
+
+    /// Writes the gradient of a frame of many classes: that of the classes that the table holds,
+    /// and unless it was written on the way forward that of the others.
+    #[inline(always)]
+    fn write_named<S: Isa>(
+        &mut self,
+        simd: S,
+        grouped: usize,
+        local: usize,
+        frame: usize,
+        sequence: &mut dyn Sequence<W>,
+        setting: Setting,
+    ) {
+        let gradient = &self.gradient[grouped * self.plan.table..][..self.named];
+        let named = gradient.iter().zip(&*self.classes);
+        if setting.early
+            && let Some(place) = sequence.place(frame)
+        {
+            for (&gradient, &class) in named {
+                place[class as usize] = gradient;
+            }
+            return;
+        }
+        let values = &mut self.values[0][..self.extent.classes];
+        let row = sequence.row(frame, self.converted);
+        let scale = setting.of_values(self.sums[local]);
+        emission::scaled(simd, row, self.maxima[local], scale, values);
+        for (&gradient, &class) in named {
+            values[class as usize] = gradient;
+        }
+        sequence.write(frame, values);
     }
 }

@@ -1,8 +1,8 @@
 //! A checked call: samples taken one by one by as many threads as there are.
 
-use super::convert::Convert;
 use super::half::{Backward, Extent, Forward, Half, Passed, Setting};
 use super::labels::{Labels, Limits, Place};
+use super::sequence::{Sequence, Wide};
 use super::{CtcLoss, CtcStatus};
 use crate::element::Element;
 use crate::simd::dispatch;
@@ -14,6 +14,10 @@ use std::sync::Mutex;
 
 /// Pairs of states and classes, over all frames, below which a call stays on its thread.
 const PARALLEL_WORK: usize = 1 << 16;
+
+/// Bytes of predictions and gradient from which a gradient is written past the caches: around the
+/// size of a last-level cache.
+const STREAM_BYTES: usize = 32 << 20;
 
 /// The factors of a sample's loss and gradient.
 pub(super) struct Factors<'a, T> {
@@ -51,6 +55,8 @@ struct Shared<'s, 'a, T> {
     factors: &'s Factors<'a, T>,
     /// Whether there are more threads than samples.
     join: bool,
+    /// Whether the gradient is better written past the caches.
+    stream: bool,
     queue: Mutex<Queue<'s, 'a, T>>,
 }
 
@@ -73,7 +79,7 @@ struct Task<'s, 'a, T> {
     infeasible: &'s mut u8,
 }
 
-impl<T: Element + Convert<T> + Convert<f64> + Plain> Job<'_, T> {
+impl<T: Element + Plain> Job<'_, T> {
     /// Computes everything.
     pub(crate) fn run(self) -> Result<(), Error> {
         let (labels, limits) = (self.labels, self.limits);
@@ -114,6 +120,11 @@ impl<T: Element + Convert<T> + Convert<f64> + Plain> Job<'_, T> {
             limits,
             factors: &self.factors,
             join: threads > samples,
+            stream: samples
+                .saturating_mul(limits.frames)
+                .saturating_mul(limits.classes)
+                .saturating_mul(2 * size_of::<T>())
+                >= STREAM_BYTES,
             queue: Mutex::new(Queue {
                 next: 0,
                 start: 0,
@@ -135,7 +146,7 @@ impl<T: Element + Convert<T> + Convert<f64> + Plain> Job<'_, T> {
     }
 }
 
-impl<'s, 'a, T: Element + Convert<T> + Convert<f64> + Plain> Shared<'s, 'a, T> {
+impl<'s, 'a, T: Element + Plain> Shared<'s, 'a, T> {
     /// Lets `workers` threads work, each with its own part of the room.
     fn spread(&self, mut room: Room<'_>, bytes: usize, workers: usize) {
         if workers == 1 {
@@ -243,122 +254,108 @@ fn middle(extent: Extent) -> usize {
     extent.frames.div_ceil(2)
 }
 
-impl<T: Element + Convert<T> + Convert<f64> + Plain> Sample<'_, '_, '_, T> {
+impl<T: Element + Plain> Sample<'_, '_, '_, T> {
     /// What a sample takes of the workspace, in either type.
     fn bytes(extent: Extent) -> usize {
-        let first = middle(extent);
-        let second = extent.frames - first;
-        let own =
-            Half::<T, T>::bytes(extent, first).saturating_add(Half::<T, T>::bytes(extent, second));
-        let wide = Half::<T, f64>::bytes(extent, first)
-            .saturating_add(Half::<T, f64>::bytes(extent, second));
+        let (first, second) = (middle(extent), extent.frames - middle(extent));
+        let own = Half::<T>::bytes(extent, first).saturating_add(Half::<T>::bytes(extent, second));
+        let wide =
+            Half::<f64>::bytes(extent, first).saturating_add(Half::<f64>::bytes(extent, second));
         own.max(wide)
     }
 
     /// The loss, before any factor; the gradient is written.
     fn run(&self, frames: &mut Frames<'_, T>, mut room: Room<'_>) -> f64 {
-        match self.run_in::<T>(frames, room.reborrow()) {
+        let middle = middle(self.extent);
+        let (head, tail) = frames.split(middle);
+        let loss = match self.run_in::<T, _>([head, tail], room.reborrow()) {
             Some(loss) => loss,
-            None => self.run_in::<f64>(frames, room).unwrap_or(f64::NAN),
+            None => {
+                let (head, tail) = frames.split(middle);
+                self.run_in::<f64, _>([Wide(head), Wide(tail)], room)
+                    .unwrap_or(f64::NAN)
+            }
+        };
+        if frames.is_writable() && !loss.is_finite() {
+            let grad = if loss == f64::INFINITY { 0.0 } else { f64::NAN };
+            frames.fill(0..self.extent.frames, T::from_f64(grad));
         }
+        loss
     }
 
-    /// As [`run`](Self::run), computed in `W`; nothing where its exponents do not suffice.
-    fn run_in<W: Element + Plain>(
+    /// As [`run`](Self::run), computed in `W`; nothing where its exponents do not suffice. The
+    /// gradient is not written where the loss is not finite.
+    fn run_in<W: Element + Plain, Q: Sequence<W>>(
         &self,
-        frames: &mut Frames<'_, T>,
+        [mut head, mut tail]: [Q; 2],
         mut room: Room<'_>,
-    ) -> Option<f64>
-    where
-        T: Convert<W>,
-    {
+    ) -> Option<f64> {
         let Shared {
             level,
             limits,
             labels,
             ..
         } = *self.shared;
-        let Extent { frames: len, .. } = self.extent;
+        let Extent { frames, .. } = self.extent;
         let half = middle(self.extent);
-        let mut first = Half::<T, W>::new(self.extent, half, &mut room);
-        let mut second = Half::<T, W>::new(self.extent, len - half, &mut room);
+        let mut first = Half::<W>::new(self.extent, half, limits.blank, &mut room);
+        let mut second = Half::<W>::new(self.extent, frames - half, limits.blank, &mut room);
         let label = |at| labels.get(limits, self.place, at).unwrap_or(0) as u32;
         first.set_labels((0..self.place.len).map(label));
         second.set_labels((0..self.place.len).rev().map(label));
+        let early = first.can_write_early(&head) && second.can_write_early(&tail);
         let settings = [false, true].map(|backward| Setting {
-            blank: limits.blank,
             log_probs: self.shared.loss.log_probs,
             backward,
-            start: if backward { len.saturating_sub(1) } else { 0 },
+            start: if backward {
+                frames.saturating_sub(1)
+            } else {
+                0
+            },
+            scale: self.scale,
+            early,
+            stream: self.shared.stream,
         });
-        let (head, tail) = {
-            let frames = &*frames;
-            self.both(
-                || {
-                    dispatch(
-                        level,
-                        Forward {
-                            half: &mut first,
-                            frames,
-                            setting: settings[0],
-                        },
-                    )
-                },
-                || {
-                    dispatch(
-                        level,
-                        Forward {
-                            half: &mut second,
-                            frames,
-                            setting: settings[1],
-                        },
-                    )
+        let forward = |half, sequence, setting| {
+            dispatch(
+                level,
+                Forward {
+                    half,
+                    sequence,
+                    setting,
                 },
             )
         };
-        let wide = size_of::<W>() == size_of::<f64>();
-        if !(wide || head.exact && tail.exact) {
+        let (of_head, of_tail) = self.both(
+            || forward(&mut first, &mut head, settings[0]),
+            || forward(&mut second, &mut tail, settings[1]),
+        );
+        let is_f64 = size_of::<W>() == size_of::<f64>();
+        if !(is_f64 || of_head.exact && of_tail.exact) {
             return None;
         }
         let total = first.meet(&second);
-        let loss = self.loss(head, tail, total.mantissa, total.exponent);
-        if !frames.is_writable() {
-            return Some(loss);
-        }
-        if !loss.is_finite() {
-            let grad = if loss == f64::INFINITY { 0.0 } else { f64::NAN };
-            frames.fill(0..len, T::from_f64(grad));
+        let loss = self.loss(of_head, of_tail, total.mantissa, total.exponent);
+        if !self.extent.grad || !loss.is_finite() {
             return Some(loss);
         }
         first.take_future(&second);
         second.take_future(&first);
-        let (mut head, mut tail) = frames.split(half);
-        let (exponent, scale) = (total.exponent, self.scale);
+        let exponent = total.exponent;
+        let backward = |half, sequence, setting| {
+            dispatch(
+                level,
+                Backward {
+                    half,
+                    sequence,
+                    setting,
+                    exponent,
+                },
+            );
+        };
         self.both(
-            || {
-                dispatch(
-                    level,
-                    Backward {
-                        half: &mut first,
-                        frames: &mut head,
-                        setting: settings[0],
-                        exponent,
-                        scale,
-                    },
-                )
-            },
-            || {
-                dispatch(
-                    level,
-                    Backward {
-                        half: &mut second,
-                        frames: &mut tail,
-                        setting: settings[1],
-                        exponent,
-                        scale,
-                    },
-                )
-            },
+            || backward(&mut first, &mut head, settings[0]),
+            || backward(&mut second, &mut tail, settings[1]),
         );
         Some(loss)
     }

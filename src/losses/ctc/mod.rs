@@ -1,7 +1,7 @@
 //! Connectionist temporal classification.
 
 mod call;
-mod convert;
+
 mod emission;
 mod greedy;
 mod half;
@@ -9,6 +9,7 @@ mod integers;
 mod job;
 mod labels;
 mod lattice;
+mod sequence;
 mod states;
 #[cfg(test)]
 mod tests;
