@@ -35,7 +35,7 @@ pub(super) struct Extent {
     pub(super) grad: bool,
 }
 
-/// Bytes of rows that a half keeps without checkpoints, and as many for each wide frame's sake.
+/// Bytes of rows that a half keeps without checkpoints.
 const KEPT: usize = 512 << 10;
 
 /// Bytes of checkpoints beyond which chunks are made longer.
@@ -258,49 +258,64 @@ impl<'w, W: Element + Plain> Half<'w, W> {
         self.named = count;
     }
 
-    /// A pair's blank and label at the half's last frame.
-    fn pair(&self, pair: usize) -> [State; 2] {
-        let lanes = W::LANES;
-        let Some(states) = self.last.get(pair / lanes * block::<W>()..) else {
-            return [State::DEAD; 2];
-        };
-        let lane = pair % lanes;
-        [0, 2].map(|part| State {
-            mantissa: states[part * lanes + lane].to_f64(),
-            exponent: states[(part + 1) * lanes + lane].to_f64(),
-        })
-    }
-
     /// The probability of all paths, from both halves' last frames. `self` goes forward.
+    ///
+    /// In `f64`, so that few frames of confident predictions cost what they should.
     pub(super) fn meet(&self, other: &Self) -> State {
         let labels = self.extent.labels;
-        // What follows, of every blank and label, if the other half's first state is taken.
-        let blank = |i: usize| other.pair(labels - i)[0];
-        let label = |i: usize| match labels.checked_sub(i + 1) {
-            Some(mirrored) => other.pair(mirrored)[1],
-            None => State::DEAD,
-        };
-        let mut total = State::DEAD;
         let pairs = match self.plan.frames.checked_sub(1) {
             Some(last) => self.plan.band.pairs(last),
             None => 0..1,
         };
-        for i in pairs {
-            let [of_blank, of_label] = self.pair(i);
-            let either = blank(i).plus(label(i));
-            total = total.plus(of_blank.times(either));
-            if i < labels {
-                let (slot, next) = (i, i + 1);
-                let skip = next < labels && self.slots[slot] != self.slots[next];
-                let entered = if skip {
-                    blank(next).plus(label(next))
-                } else {
-                    blank(next)
-                };
-                total = total.plus(of_label.times(label(i).plus(entered)));
-            }
+        let mut total = State::DEAD;
+        // What follows a label: itself, or what can be entered from it.
+        let mut entered = match pairs.end <= labels {
+            true => self.entered(other, pairs.end).0,
+            false => State::DEAD,
+        };
+        for i in pairs.rev() {
+            let of_label = self
+                .last_state(i, 2)
+                .times(other.mirrored(i, 2).plus(entered));
+            let either;
+            (entered, either) = self.entered(other, i);
+            let of_blank = self.last_state(i, 0).times(either);
+            total = total.plus(of_blank.plus(of_label));
         }
         total
+    }
+
+    /// What can be entered from the label before pair `i`, and from its blank, where the other half
+    /// begins.
+    #[inline(always)]
+    fn entered(&self, other: &Self, i: usize) -> (State, State) {
+        let blank = other.mirrored(i, 0);
+        let either = blank.plus(other.mirrored(i, 2));
+        let entered = if self.skips[i] > W::ZERO {
+            either
+        } else {
+            blank
+        };
+        (entered, either)
+    }
+
+    /// The blank or label of a pair at the half's last frame: `part` is 0 or 2.
+    #[inline(always)]
+    fn last_state(&self, pair: usize, part: usize) -> State {
+        let at = pair / W::LANES * block::<W>() + pair % W::LANES + part * W::LANES;
+        State {
+            mantissa: self.last[at].to_f64(),
+            exponent: self.last[at + W::LANES].to_f64(),
+        }
+    }
+
+    /// The blank or label that is pair `i`'s as the other half counts, at this half's last frame.
+    #[inline(always)]
+    fn mirrored(&self, i: usize, part: usize) -> State {
+        match self.extent.labels.checked_sub(i + part / 2) {
+            Some(mirrored) => self.last_state(mirrored, part),
+            None => State::DEAD,
+        }
     }
 
     /// Takes the other half's last frame for the future of this one.
