@@ -1,14 +1,19 @@
 //! Connectionist temporal classification.
 
+mod backward;
 mod call;
 
 mod emission;
+mod forward;
+mod gradient;
 mod greedy;
 mod half;
 mod integers;
 mod job;
 mod labels;
 mod lattice;
+mod meeting;
+mod plan;
 mod sequence;
 mod states;
 #[cfg(test)]
