@@ -146,6 +146,7 @@ impl<W: Element + Plain> Half<'_, W> {
                 _ => Place::History(local - 1),
             };
             let to = Place::History(local);
+            let floor = floor.max(self.plan.band.floor::<W>(at));
             self.step(simd, from, to, blocks.clone(), floor, blank);
             if (at + 1) % W::LANES == 0 {
                 lattice::normalise(simd, self.place(to), blocks);

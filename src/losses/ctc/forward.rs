@@ -102,7 +102,8 @@ impl<W: Element + Plain> Kernel for Forward<'_, '_, W> {
                 let checkpoint = &mut half.checkpoints[at / plan.chunk * row..][..row];
                 checkpoint.copy_from_slice(half.rows[k]);
             }
-            half.step(simd, from, to, blocks.clone(), 0, blank);
+            let floor = plan.band.floor::<W>(at);
+            half.step(simd, from, to, blocks.clone(), floor, blank);
             if (at + 1) % W::LANES == 0 || at + 1 == plan.frames {
                 let row = half.place(to);
                 largest = largest.max(lattice::normalise(simd, row, blocks));

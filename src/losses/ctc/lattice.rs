@@ -37,6 +37,13 @@ impl Band {
         pairs.start / W::LANES..pairs.end.div_ceil(W::LANES)
     }
 
+    /// The first block that the frame before has of those that this one's pairs are reached from.
+    pub(super) fn floor<W: Functions>(self, frame: usize) -> usize {
+        let start = self.pairs(frame).start;
+        // The pair before the first of these is the first of the frame before.
+        start.saturating_sub(usize::from(start.is_multiple_of(W::LANES))) / W::LANES
+    }
+
     /// The blocks of a frame's pairs and of those that one more frame reaches.
     pub(super) fn reached<W: Functions>(self, frame: usize) -> Range<usize> {
         let Range { start, end } = self.pairs(frame);

@@ -625,6 +625,31 @@ fn ctc_multiplies_and_reduces() {
 }
 
 #[test]
+fn ctc_does_not_depend_on_what_a_workspace_held() {
+    for shape in [
+        [2, 70, 5, 40],
+        [1, 3000, 6, 700],
+        [2, 90, 150, 40],
+        [1, 2000, 70, 500],
+    ] {
+        let Case { logits, labels } = case(shape, 1.0, 0.0);
+        let clean = CtcLoss::new().loss_and_grad(&logits, &labels).unwrap();
+        for garbage in [f32::NAN, f32::INFINITY, 1e30, -1e30] {
+            let mut workspace = Workspace::new();
+            let mut room = workspace.room(16 << 20).unwrap();
+            room.take::<f32>(4 << 20).fill(garbage);
+            let call = CtcLoss::new()
+                .on(&logits, &labels)
+                .workspace(&mut workspace);
+            let (loss, grad) = call.loss_and_grad().unwrap();
+            assert_eq!(loss, clean.0.clone().into_dyn(), "{shape:?} {garbage}");
+            assert!(grad == clean.1, "{shape:?} {garbage}");
+            assert_eq!(call.loss().unwrap(), loss);
+        }
+    }
+}
+
+#[test]
 fn ctc_takes_little_memory() {
     let Case { logits, labels } = case([1, 10_000, 32, 1500], 1.0, 0.0);
     let mut workspace = Workspace::new();
