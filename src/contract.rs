@@ -35,32 +35,27 @@ pub const F64: Bound = Bound {
     epsilon: f64::EPSILON,
 };
 
-/// The bounds of connectionist temporal classification for one element type, of a sample whose
-/// weight is 1.
-///
-/// A loss is within [`loss`](Self::loss)` · |loss|` or within [`frame`](Self::frame)` · frames` of
-/// the exact one, whichever allows more, and each element of the gradient within
-/// [`grad`](Self::grad).
+/// The bounds of [`CtcLoss`](crate::CtcLoss).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CtcBound {
-    /// Of a loss, relative to it.
+    /// Of a loss, relative to itself; the larger of this and the next counts.
     pub loss: f64,
-    /// Of a loss, absolute, for each frame.
-    pub frame: f64,
-    /// Of an element of the gradient, absolute.
+    /// Of a loss, for each of its frames.
+    pub loss_per_frame: f64,
+    /// Of a gradient, absolute, for each unit of its sample's coefficient.
     pub grad: f64,
 }
 
-/// For `f32`: 10⁻⁷ or 2·10⁻⁸ a frame, and 10⁻⁶.
-pub const CTC_F32: CtcBound = CtcBound {
+/// For `f32` logits at any length: 10⁻⁷, 2 · 10⁻⁸ and 10⁻⁶.
+pub const CTC: CtcBound = CtcBound {
     loss: 1e-7,
-    frame: 2e-8,
+    loss_per_frame: 2e-8,
     grad: 1e-6,
 };
 
-/// For `f64`: 10⁻¹⁴ or 10⁻¹⁵ a frame, and 10⁻¹³.
+/// For `f64`: 10⁻¹⁴, 10⁻¹⁵ and 10⁻¹³.
 pub const CTC_F64: CtcBound = CtcBound {
     loss: 1e-14,
-    frame: 1e-15,
+    loss_per_frame: 1e-15,
     grad: 1e-13,
 };

@@ -33,6 +33,26 @@ pub struct TensorMut<'a, T> {
     memory: PhantomData<&'a mut [T]>,
 }
 
+// SAFETY: a tensor only reads elements of an array that is borrowed shared for as long as it lives.
+unsafe impl<T: Sync> Send for Tensor<'_, T> {}
+// SAFETY: as above; reading from several threads is what `T: Sync` allows.
+unsafe impl<T: Sync> Sync for Tensor<'_, T> {}
+
+impl<T: Copy> Tensor<'_, T> {
+    /// The value at a position on the first axis and, where there is another, one on that.
+    #[inline]
+    pub(crate) fn at(&self, first: usize, second: usize) -> T {
+        assert!(self.shape.len() <= 2 && first < self.shape[0]);
+        let mut offset = first as isize * self.strides[0];
+        if self.shape.len() == 2 {
+            assert!(second < self.shape[1]);
+            offset += second as isize * self.strides[1];
+        }
+        // SAFETY: the position lies within the array.
+        unsafe { *self.base.wrapping_offset(offset) }
+    }
+}
+
 impl<'a, T> Tensor<'a, T> {
     pub(crate) fn new<D: Dimension>(array: &'a ArrayRef<T, D>) -> Self {
         Self {

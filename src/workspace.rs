@@ -79,7 +79,7 @@ pub(crate) fn bytes_of<P: Plain>(len: usize) -> usize {
 ///
 /// # Safety
 /// Both must be true.
-pub(crate) unsafe trait Plain: Copy + Send + Sync + 'static {}
+pub unsafe trait Plain: Copy + Send + Sync + 'static {}
 
 macro_rules! plain {
     ($($number:ty)*) => {$(

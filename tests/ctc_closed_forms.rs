@@ -50,7 +50,7 @@ fn holds<T: Ctc>(frames: usize, length: usize, repeats: usize, classes: usize, e
         for_each_level(|exec| {
             let outcome = batch.run(exec);
             let loss = outcome.loss[0].wide();
-            let allowed = (T::CTC.loss * exact).max(T::CTC.frame * frames as f64);
+            let allowed = (T::CTC.loss * exact).max(T::CTC.loss_per_frame * frames as f64);
             let what = format!(
                 "{frames} {length} {repeats} {classes} at {}, {}",
                 exec.level,

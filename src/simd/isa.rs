@@ -20,6 +20,23 @@ pub trait Isa: pulp::Simd {
     /// `a < b ? a : b`: a NaN in either gives `b`.
     fn min_f64(self, a: Self::f64s, b: Self::f64s) -> Self::f64s;
 
+    /// `a · 2^n` for integers `n` from −126, where neither factor nor product leaves the normal
+    /// numbers.
+    #[inline(always)]
+    fn scale_f32(self, a: Self::f32s, n: Self::f32s) -> Self::f32s {
+        let counting = self.splat_f32s(1.5 * 8_388_608.0 + 127.0);
+        let exponent: Self::u32s = pulp::cast(self.add_f32s(n, counting));
+        self.mul_f32s(a, pulp::cast(self.shl_u32::<23>(exponent)))
+    }
+    /// `a · 2^n` for integers `n` from −1022, where neither factor nor product leaves the normal
+    /// numbers.
+    #[inline(always)]
+    fn scale_f64(self, a: Self::f64s, n: Self::f64s) -> Self::f64s {
+        let counting = self.splat_f64s(1.5 * 4_503_599_627_370_496.0 + 1023.0);
+        let exponent: Self::u64s = pulp::cast(self.add_f64s(n, counting));
+        self.mul_f64s(a, pulp::cast(self.shl_u64::<52>(exponent)))
+    }
+
     /// Shifts every lane to the left by `N` bits.
     fn shl_u32<const N: u32>(self, a: Self::u32s) -> Self::u32s;
     /// Shifts every lane to the right by `N` bits, filling with zeros.

@@ -153,6 +153,13 @@ impl<T: Float, S: Isa> Lanes<T, S> {
         (self.abs().to_bits() | (sign.to_bits() & sign_bit)).to_float()
     }
 
+    /// `self · 2^n` for integers `n` not below the smallest normal exponent, where neither factor
+    /// nor product leaves the normal numbers: exact.
+    #[inline(always)]
+    pub fn scale(self, n: Self) -> Self {
+        lift!(T::scale, self.simd, self => Lanes, n => Lanes => Lanes)
+    }
+
     /// Where `self < b`; false for a NaN.
     #[inline(always)]
     pub fn lt(self, b: Self) -> Mask<T, S> {

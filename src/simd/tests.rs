@@ -388,6 +388,14 @@ impl<T: Number> Kernel for Moves<T> {
             assert_same(&to_vec(*lanes), &expected, "transpose");
         }
 
+        let exponents: Vec<T> = (0..T::LANES).map(|k| T::of(6.0 - 7.0 * k as f32)).collect();
+        let expected: Vec<T> = (0..T::LANES)
+            .map(|k| T::of((k as f32 + 1.5) * 2f32.powi(6 - 7 * k as i32)))
+            .collect();
+        let halves = x + x.splat_like(1.5);
+        let scaled = halves.scale(Lanes::load(simd, &exponents));
+        assert_same(&to_vec(scaled), &expected, "scale");
+
         for len in [1, 8, 16, 24, 32, 48, 64, 80, 1000] {
             let table: Vec<T> = (0..len).map(|k| T::of(k as f32)).collect();
             let index: Vec<u32> = (0..53).map(|k| (k * 37 % len) as u32).collect();

@@ -241,6 +241,16 @@ impl Isa for V4 {
     }
 
     #[inline(always)]
+    fn scale_f32(self, a: f32x16, n: f32x16) -> f32x16 {
+        cast(self.avx512f._mm512_scalef_ps(cast(a), cast(n)))
+    }
+
+    #[inline(always)]
+    fn scale_f64(self, a: f64x8, n: f64x8) -> f64x8 {
+        cast(self.avx512f._mm512_scalef_pd(cast(a), cast(n)))
+    }
+
+    #[inline(always)]
     fn shl_u32<const N: u32>(self, a: u32x16) -> u32x16 {
         cast::<__m512i, _>(self.avx512f._mm512_slli_epi32::<N>(cast(a)))
     }

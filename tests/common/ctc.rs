@@ -47,7 +47,7 @@ pub trait Ctc: Real {
 }
 
 impl Ctc for f32 {
-    const CTC: CtcBound = contract::CTC_F32;
+    const CTC: CtcBound = contract::CTC;
 }
 
 impl Ctc for f64 {
@@ -258,7 +258,7 @@ pub fn assert_near<T: Ctc>(outcome: &Outcome<T>, expected: &Expected, what: &str
         // Every frame rounds the reference's logarithms, which grow to the size of the loss.
         let reference = frames as f64 * f64::EPSILON * exact.abs();
         let reference = if exact.is_finite() { reference } else { 0.0 };
-        let allowed = (T::CTC.loss * exact.abs()).max(T::CTC.frame * frames as f64 * factor)
+        let allowed = (T::CTC.loss * exact.abs()).max(T::CTC.loss_per_frame * frames as f64 * factor)
             + reference
             + 2.0 * T::SMALLEST;
         let error = (loss - exact).abs();

@@ -30,10 +30,11 @@ pub(super) struct Normaliser<W> {
 pub(super) fn largest<W: Functions, S: Isa>(simd: S, row: &[W]) -> W {
     let lowest = Lanes::splat(simd, W::from_f64(f64::NEG_INFINITY));
     let mut max = lowest;
-    for at in (0..row.len()).step_by(W::LANES) {
-        max = max.max(load(simd, &row[at..], lowest));
+    let mut parts = row.chunks_exact(W::LANES);
+    for part in &mut parts {
+        max = max.max(Lanes::load(simd, part));
     }
-    fold_max(max)
+    fold_max(max.max(load(simd, parts.remainder(), lowest)))
 }
 
 /// Fills a table from logits, less `max`, and sums the probabilities.
@@ -98,23 +99,37 @@ pub(super) fn sweep<W: Functions, S: Isa, const BEFORE: bool>(
     let mut sum = Sum::zero(simd);
     let mut next_max = lowest;
     let full = row.len() / W::LANES * W::LANES;
+    let rows = row[..full]
+        .chunks_exact(W::LANES)
+        .zip(next[..full].chunks_exact(W::LANES));
+    let kept = values[..full]
+        .chunks_exact_mut(W::LANES)
+        .zip(before.values[..full].chunks_exact(W::LANES));
     let mut at = 0;
-    while at < row.len() {
-        next_max = next_max.max(load(simd, &next[at..], lowest));
-        let value = exp_nonpos(load(simd, &row[at..], lowest) - reference);
+    for ((row, next), (values, before)) in rows.zip(kept) {
+        next_max = next_max.max(Lanes::load(simd, next));
+        let value = exp_nonpos(Lanes::load(simd, row) - reference);
         sum.add(value);
-        value.store(&mut values[at..]);
+        value.store(values);
         if BEFORE {
-            let scaled = Lanes::load(simd, &before.values[at..]) * scale;
-            if at == full {
-                place.store::<S, false>(at, scaled);
-            } else if stream {
+            let scaled = Lanes::load(simd, before) * scale;
+            if stream {
                 place.stream(at, scaled);
             } else {
                 place.store::<S, true>(at, scaled);
             }
         }
         at += W::LANES;
+    }
+    if full < row.len() {
+        next_max = next_max.max(load(simd, &next[full..], lowest));
+        let value = exp_nonpos(load(simd, &row[full..], lowest) - reference);
+        sum.add(value);
+        value.store(&mut values[full..]);
+        if BEFORE {
+            let scaled = Lanes::load(simd, &before.values[full..]) * scale;
+            place.store::<S, false>(full, scaled);
+        }
     }
     let normaliser = Normaliser {
         max,
@@ -162,13 +177,18 @@ fn load<W: Functions, S: Isa>(simd: S, row: &[W], lowest: Lanes<W, S>) -> Lanes<
 fn fold_max<W: Functions, S: Isa>(lanes: Lanes<W, S>) -> W {
     let mut values = [W::ZERO; 16];
     lanes.store(&mut values);
-    let mut largest = values[0];
-    for &value in &values[1..W::LANES] {
-        largest = if value > largest { value } else { largest };
+    let mut half = W::LANES / 2;
+    while half > 0 {
+        for k in 0..half {
+            if values[k + half] > values[k] {
+                values[k] = values[k + half];
+            }
+        }
+        half /= 2;
     }
-    if largest == W::from_f64(f64::NEG_INFINITY) {
+    if values[0] == W::from_f64(f64::NEG_INFINITY) {
         W::ZERO
     } else {
-        largest
+        values[0]
     }
 }

@@ -97,12 +97,15 @@ impl CtcGreedy {
 
 /// The first of the largest values that are numbers.
 fn likeliest<T: PartialOrd + Copy>(row: &[T]) -> usize {
-    let mut best = 0;
+    let mut best = None;
     for (class, value) in row.iter().enumerate() {
-        // A NaN in front is beaten by any number.
-        if *value > row[best] || (row[best].partial_cmp(&row[best]).is_none() && value == value) {
-            best = class;
+        let better = match best {
+            Some(best) => *value > row[best],
+            None => value.partial_cmp(value).is_some(),
+        };
+        if better {
+            best = Some(class);
         }
     }
-    best
+    best.unwrap_or(0)
 }

@@ -8,153 +8,52 @@
 //!
 //! **Checkpoints.** A half that is too long to keep all its rows keeps one every chunk of frames,
 //! and computes the rows of a chunk again when it comes back to it.
-//!
-//! **Windows.** Backward in time a path only moves to the left, by at most one pair a frame. So all
-//! but 2^−40 on either side of the probability of all paths stays, during a group of frames, within
-//! the blocks that hold all but 2^−40 of the posterior at the group's end and as many to the left
-//! of them as the group has frames. The others are left out, and what is left out of all groups
-//! adds up to less than 2^−39 times their number: 6·10⁻⁹ of a posterior for a sequence of 100,000
-//! frames.
 
-use super::emission::{self, Before, Normaliser, Table, table_len};
-use super::lattice::{self, Band, Emission, Posteriors, block};
+use super::emission::{self, Normaliser, Table, table_len};
+use super::lattice::{self, Emission};
+use super::plan::{Extent, Plan};
 use super::sequence::Sequence;
-use super::states::State;
 use crate::element::Element;
-use crate::simd::{Isa, Kernel, Lanes};
+use crate::simd::Isa;
 use crate::workspace::{Plain, Room, bytes_of};
 use core::ops::Range;
 
-/// What a sample's lattice is shaped by.
-#[derive(Clone, Copy)]
-pub(super) struct Extent {
-    pub(super) frames: usize,
-    pub(super) labels: usize,
-    pub(super) classes: usize,
-    /// Whether a gradient is wanted, for which the way back is needed.
-    pub(super) grad: bool,
-}
-
-/// Bytes of rows that a half keeps without checkpoints, and as many for each wide frame's sake.
-const KEPT: usize = 512 << 10;
-
-/// Bytes of checkpoints beyond which chunks are made longer.
-const CHECKPOINTS: usize = 4 << 20;
-
-/// Frames in a chunk.
-const CHUNK: usize = 32;
-
-/// Classes beyond which tables hold only those that the labels name, and the blank.
-const WIDE: usize = 64;
-
-/// How a half keeps its rows.
-#[derive(Clone, Copy)]
-struct Plan {
-    band: Band,
-    /// Frames of this half.
-    frames: usize,
-    chunk: usize,
-    /// How many values a part of a table has.
-    table: usize,
-    wide: bool,
-    grad: bool,
-}
-
-impl Plan {
-    fn new<W: Element>(extent: Extent, frames: usize) -> Self {
-        let band = Band {
-            frames: extent.frames,
-            labels: extent.labels,
-        };
-        let wide = extent.classes > WIDE;
-        let named = (extent.labels + 1).min(extent.classes);
-        let row = band.blocks::<W>() * block::<W>() * size_of::<W>();
-        // A frame of many classes costs so much that two more megabytes do not.
-        let kept = if wide { 4 * KEPT } else { KEPT };
-        let mut chunk = frames.next_multiple_of(CHUNK).max(CHUNK);
-        if row.saturating_mul(frames) > kept {
-            chunk = CHUNK;
-            if row.saturating_mul(frames / CHUNK) > CHECKPOINTS {
-                chunk = frames.isqrt().next_multiple_of(CHUNK);
-            }
-        }
-        Self {
-            band,
-            frames,
-            chunk,
-            table: table_len::<W>(if wide { named } else { extent.classes }),
-            wide,
-            grad: extent.grad,
-        }
-    }
-
-    fn pairs<W: Element>(&self) -> usize {
-        self.band.blocks::<W>() * W::LANES
-    }
-
-    fn row<W: Element>(&self) -> usize {
-        self.band.blocks::<W>() * block::<W>()
-    }
-
-    fn chunks(&self) -> usize {
-        self.frames.div_ceil(self.chunk).max(1)
-    }
-
-    /// How many frames of rows and tables are kept at once.
-    fn kept(&self) -> usize {
-        if self.grad {
-            self.chunk.min(self.frames)
-        } else {
-            0
-        }
-    }
-
-    /// The first frame whose row stays until the way back.
-    fn first_kept(&self) -> usize {
-        if self.grad {
-            (self.chunks() - 1) * self.chunk
-        } else {
-            self.frames
-        }
-    }
-}
-
 /// A half's share of the workspace.
 pub(super) struct Half<'w, W> {
-    plan: Plan,
-    extent: Extent,
-    blank: u32,
+    pub(super) plan: Plan,
+    pub(super) extent: Extent,
+    pub(super) blank: u32,
     /// Each pair's label as a row of the table.
-    slots: &'w mut [u32],
+    pub(super) slots: &'w mut [u32],
     /// The class of each row of the table, where that holds only some.
-    classes: &'w mut [u32],
-    named: usize,
+    pub(super) classes: &'w mut [u32],
+    pub(super) named: usize,
     /// 1 for the pairs whose label may follow the one before without a blank, else 0.
-    skips: &'w mut [W],
+    pub(super) skips: &'w mut [W],
     /// What a frame emits, by pair.
-    emitted: [&'w mut [W]; 2],
-    rows: [&'w mut [W]; 2],
+    pub(super) emitted: [&'w mut [W]; 2],
+    pub(super) rows: [&'w mut [W]; 2],
     /// The last frame's row.
-    last: &'w mut [W],
-    checkpoints: &'w mut [W],
-    history: &'w mut [W],
-    tables: &'w mut [W],
-    sums: &'w mut [f64],
-    maxima: &'w mut [W],
+    pub(super) last: &'w mut [W],
+    pub(super) checkpoints: &'w mut [W],
+    pub(super) history: &'w mut [W],
+    pub(super) tables: &'w mut [W],
+    pub(super) sums: &'w mut [f64],
+    pub(super) maxima: &'w mut [W],
     /// Posteriors of a group of frames, by frame and pair.
-    posteriors: &'w mut [W],
+    pub(super) posteriors: &'w mut [W],
     /// Posteriors of the blanks of one frame, by pair.
-    blanks: &'w mut [W],
+    pub(super) blanks: &'w mut [W],
     /// Sums of a group's posteriors, by row of the table and frame.
-    gathered: &'w mut [W],
+    pub(super) gathered: &'w mut [W],
     /// The gradient of a group, by frame and row of the table.
-    gradient: &'w mut [W],
+    pub(super) gradient: &'w mut [W],
     /// Logits that do not lie in a row, or are converted.
-    converted: &'w mut [W],
+    pub(super) converted: &'w mut [W],
     /// Logits of the classes that the table holds.
-    compact: &'w mut [W],
+    pub(super) compact: &'w mut [W],
     /// Probabilities of two frames of many classes.
-    values: [&'w mut [W]; 2],
+    pub(super) values: [&'w mut [W]; 2],
 }
 
 impl<'w, W: Element + Plain> Half<'w, W> {
@@ -258,77 +157,9 @@ impl<'w, W: Element + Plain> Half<'w, W> {
         self.named = count;
     }
 
-    /// A pair's blank and label at the half's last frame.
-    fn pair(&self, pair: usize) -> [State; 2] {
-        let lanes = W::LANES;
-        let Some(states) = self.last.get(pair / lanes * block::<W>()..) else {
-            return [State::DEAD; 2];
-        };
-        let lane = pair % lanes;
-        [0, 2].map(|part| State {
-            mantissa: states[part * lanes + lane].to_f64(),
-            exponent: states[(part + 1) * lanes + lane].to_f64(),
-        })
-    }
-
-    /// The probability of all paths, from both halves' last frames. `self` goes forward.
-    pub(super) fn meet(&self, other: &Self) -> State {
-        let labels = self.extent.labels;
-        // What follows, of every blank and label, if the other half's first state is taken.
-        let blank = |i: usize| other.pair(labels - i)[0];
-        let label = |i: usize| match labels.checked_sub(i + 1) {
-            Some(mirrored) => other.pair(mirrored)[1],
-            None => State::DEAD,
-        };
-        let mut total = State::DEAD;
-        let pairs = match self.plan.frames.checked_sub(1) {
-            Some(last) => self.plan.band.pairs(last),
-            None => 0..1,
-        };
-        for i in pairs {
-            let [of_blank, of_label] = self.pair(i);
-            let either = blank(i).plus(label(i));
-            total = total.plus(of_blank.times(either));
-            if i < labels {
-                let (slot, next) = (i, i + 1);
-                let skip = next < labels && self.slots[slot] != self.slots[next];
-                let entered = if skip {
-                    blank(next).plus(label(next))
-                } else {
-                    blank(next)
-                };
-                total = total.plus(of_label.times(label(i).plus(entered)));
-            }
-        }
-        total
-    }
-
-    /// Takes the other half's last frame for the future of this one.
-    pub(super) fn take_future(&mut self, other: &Self) {
-        let labels = self.extent.labels;
-        let lanes = W::LANES;
-        let row = &mut *self.rows[0];
-        for (k, states) in row.chunks_exact_mut(lanes).enumerate() {
-            let dead = if k % 2 == 0 { 1.0 } else { f64::NEG_INFINITY };
-            states.fill(W::from_f64(dead));
-        }
-        let mut copy = |pair: usize, mirrored: usize, part: usize| {
-            let to = pair / lanes * block::<W>() + pair % lanes + part * lanes;
-            let from = mirrored / lanes * block::<W>() + mirrored % lanes + part * lanes;
-            row[to] = other.last[from];
-            row[to + lanes] = other.last[from + lanes];
-        };
-        for pair in 0..=labels {
-            copy(pair, labels - pair, 0);
-        }
-        for pair in 0..labels {
-            copy(pair, labels - 1 - pair, 2);
-        }
-    }
-
     /// Fills table `at` from a frame.
     #[inline(always)]
-    fn tabulate<S: Isa>(
+    pub(super) fn tabulate<S: Isa>(
         &mut self,
         simd: S,
         at: usize,
@@ -351,7 +182,7 @@ impl<'w, W: Element + Plain> Half<'w, W> {
 
     /// Spreads what table `at` says over the labels of some blocks.
     #[inline(always)]
-    fn emit<S: Isa>(&mut self, simd: S, at: usize, blocks: Range<usize>) -> (W, W) {
+    pub(super) fn emit<S: Isa>(&mut self, simd: S, at: usize, blocks: Range<usize>) -> (W, W) {
         let table = table(self.tables, self.plan.table, at);
         let end = (blocks.end * W::LANES).min(self.extent.labels);
         let pairs = (blocks.start * W::LANES).min(end)..end;
@@ -365,7 +196,7 @@ impl<'w, W: Element + Plain> Half<'w, W> {
 
     /// Computes one row from the one before.
     #[inline(always)]
-    fn step<S: Isa>(
+    pub(super) fn step<S: Isa>(
         &mut self,
         simd: S,
         from: Place,
@@ -403,7 +234,7 @@ impl<'w, W: Element + Plain> Half<'w, W> {
     }
 
     #[inline(always)]
-    fn place(&mut self, place: Place) -> &mut [W] {
+    pub(super) fn place(&mut self, place: Place) -> &mut [W] {
         let row = self.plan.row::<W>();
         match place {
             Place::Row(k) => self.rows[k],
@@ -415,14 +246,14 @@ impl<'w, W: Element + Plain> Half<'w, W> {
 
 /// Where a row is.
 #[derive(Clone, Copy)]
-enum Place {
+pub(super) enum Place {
     Row(usize),
     Checkpoint(usize),
     History(usize),
 }
 
 #[inline(always)]
-fn table<W>(tables: &mut [W], len: usize, at: usize) -> Table<'_, W> {
+pub(super) fn table<W>(tables: &mut [W], len: usize, at: usize) -> Table<'_, W> {
     let table = &mut tables[at * 3 * len..][..3 * len];
     let (mantissas, rest) = table.split_at_mut(len);
     let (exponents, values) = rest.split_at_mut(len);
@@ -435,7 +266,7 @@ fn table<W>(tables: &mut [W], len: usize, at: usize) -> Table<'_, W> {
 
 /// The classes that a table holds, out of a row.
 #[inline(always)]
-fn compact<'c, W: Copy>(row: &[W], classes: &[u32], compact: &'c mut [W]) -> &'c [W] {
+pub(super) fn compact<'c, W: Copy>(row: &[W], classes: &[u32], compact: &'c mut [W]) -> &'c [W] {
     for (value, &class) in compact.iter_mut().zip(classes) {
         *value = row[class as usize];
     }
@@ -460,7 +291,7 @@ pub(super) struct Setting {
 
 impl Setting {
     #[inline(always)]
-    fn frame(self, at: usize) -> usize {
+    pub(super) fn frame(self, at: usize) -> usize {
         if self.backward {
             self.start - at
         } else {
@@ -470,490 +301,11 @@ impl Setting {
 
     /// What a frame's probabilities are multiplied by in the gradient.
     #[inline(always)]
-    fn of_values<W: Element>(self, sum: f64) -> W {
+    pub(super) fn of_values<W: Element>(self, sum: f64) -> W {
         W::from_f64(if self.log_probs {
             0.0
         } else {
             self.scale / sum
         })
-    }
-}
-
-impl<W: Element + Plain> Half<'_, W> {
-    /// Whether gradients can be written on the way forward: then the logits are not needed again.
-    pub(super) fn can_write_early(&self, sequence: &dyn Sequence<W>) -> bool {
-        self.plan.grad && self.plan.wide && self.plan.chunks() == 1 && sequence.is_copy()
-    }
-}
-
-/// What going forward gives, besides the last row.
-#[derive(Clone, Copy)]
-pub(super) struct Passed {
-    /// The product of the normalisers is `normaliser · 2^shift`; NaN where any input was.
-    pub(super) normaliser: f64,
-    pub(super) shift: f64,
-    /// The sum of the frames' largest log-probabilities.
-    pub(super) max: f64,
-    /// Whether exponents stayed where the type counts in ones.
-    pub(super) exact: bool,
-}
-
-impl Passed {
-    #[inline(always)]
-    fn add<W: Element>(&mut self, normaliser: Normaliser<W>, log_probs: bool) {
-        if log_probs {
-            self.max += normaliser.max.to_f64();
-            self.normaliser += 0.0 * normaliser.sum;
-            return;
-        }
-        // A sum of nothing is the softmax of nothing.
-        self.normaliser *= if normaliser.sum == 0.0 {
-            f64::NAN
-        } else {
-            normaliser.sum
-        };
-        const STEP: f64 = (1u128 << 100) as f64;
-        if self.normaliser > STEP {
-            self.normaliser /= STEP;
-            self.shift += 100.0;
-        }
-    }
-}
-
-/// The way forward.
-pub(super) struct Forward<'k, 'w, W> {
-    pub(super) half: &'k mut Half<'w, W>,
-    pub(super) sequence: &'k mut dyn Sequence<W>,
-    pub(super) setting: Setting,
-}
-
-impl<W: Element + Plain> Kernel for Forward<'_, '_, W> {
-    type Output = Passed;
-
-    #[inline(always)]
-    fn run<S: Isa>(self, simd: S) -> Passed {
-        let Self {
-            half,
-            sequence,
-            setting,
-        } = self;
-        let plan = half.plan;
-        lattice::clear(simd, half.rows[0]);
-        lattice::clear(simd, half.rows[1]);
-        lattice::clear(simd, half.last);
-        half.rows[0][W::LANES] = W::ZERO;
-        let mut passed = Passed {
-            normaliser: 1.0,
-            shift: 0.0,
-            max: 0.0,
-            exact: true,
-        };
-        let mut largest = Lanes::splat(simd, W::ZERO);
-        let kept = plan.first_kept();
-        let mut from = Place::Row(0);
-        let mut next_max = W::ZERO;
-        for at in 0..plan.frames {
-            let table = at.saturating_sub(kept);
-            let normaliser = if setting.early {
-                half.tabulate_and_write(simd, at, &mut next_max, sequence, setting)
-            } else {
-                half.tabulate(simd, table, setting.frame(at), sequence)
-            };
-            if at >= kept {
-                half.sums[table] = normaliser.sum;
-                half.maxima[table] = normaliser.max;
-            }
-            passed.add(normaliser, setting.log_probs);
-            let blocks = plan.band.range::<W>(at);
-            let blank = half.emit(simd, table, blocks.clone());
-            let to = match from {
-                _ if at >= kept => Place::History(at - kept),
-                Place::Row(0) => Place::Row(1),
-                _ => Place::Row(0),
-            };
-            if let Place::Row(k) = from
-                && plan.grad
-                && at < kept
-                && at % plan.chunk == 0
-            {
-                let row = plan.row::<W>();
-                let checkpoint = &mut half.checkpoints[at / plan.chunk * row..][..row];
-                checkpoint.copy_from_slice(half.rows[k]);
-            }
-            half.step(simd, from, to, blocks.clone(), 0, blank);
-            if (at + 1) % W::LANES == 0 || at + 1 == plan.frames {
-                let row = half.place(to);
-                largest = largest.max(lattice::normalise(simd, row, blocks));
-            }
-            from = to;
-        }
-        if setting.early && plan.frames > 0 {
-            half.write_last(simd, sequence, setting);
-        }
-        let blocks = match plan.frames.checked_sub(1) {
-            Some(at) => plan.band.range::<W>(at),
-            None => 0..1,
-        };
-        let part = blocks.start * block::<W>()..blocks.end * block::<W>();
-        let row = plan.row::<W>();
-        let from = match from {
-            Place::History(at) => &half.history[at * row..][..row],
-            Place::Row(k) => &*half.rows[k],
-            Place::Checkpoint(k) => &half.checkpoints[k * row..][..row],
-        };
-        half.last[part.clone()].copy_from_slice(&from[part]);
-        let limit = largest.splat_like(W::COUNTING / 4.0);
-        passed.exact = largest.gt(limit).to_bits() == 0;
-        passed
-    }
-}
-
-impl<W: Element + Plain> Half<'_, W> {
-    /// Fills table `at` from a frame of many classes, and writes the probabilities of the one before
-    /// to its gradient. `max` is the frame's largest logit and becomes the next one's.
-    #[inline(always)]
-    fn tabulate_and_write<S: Isa>(
-        &mut self,
-        simd: S,
-        at: usize,
-        max: &mut W,
-        sequence: &mut dyn Sequence<W>,
-        setting: Setting,
-    ) -> Normaliser<W> {
-        let next = (at + 1).min(self.plan.frames - 1);
-        let frames = [at, next].map(|at| setting.frame(at));
-        let place = setting.frame(at.saturating_sub(1));
-        let ([row, next], place) = sequence.rows_and_place(frames, place);
-        if at == 0 {
-            *max = emission::largest(simd, row);
-        }
-        let compact = compact(row, &self.classes[..self.named], self.compact);
-        emission::fill(simd, compact, *max, table(self.tables, self.plan.table, at));
-        let [a, b] = &mut self.values;
-        let (values, before) = if at % 2 == 0 { (a, b) } else { (b, a) };
-        let before = Before {
-            values: before,
-            scale: match at {
-                0 => W::ZERO,
-                _ => setting.of_values(self.sums[at - 1]),
-            },
-            place,
-            stream: setting.stream,
-        };
-        let (normaliser, next_max) = if at == 0 {
-            emission::sweep::<W, S, false>(simd, before, row, *max, values, next)
-        } else {
-            emission::sweep::<W, S, true>(simd, before, row, *max, values, next)
-        };
-        *max = next_max;
-        normaliser
-    }
-
-    /// Writes the probabilities of the last frame to its gradient.
-    #[inline(always)]
-    fn write_last<S: Isa>(&mut self, simd: S, sequence: &mut dyn Sequence<W>, setting: Setting) {
-        let last = self.plan.frames - 1;
-        let scale = Lanes::splat(simd, setting.of_values(self.sums[last]));
-        let values = &mut self.values[last % 2];
-        for values in values.chunks_exact_mut(W::LANES) {
-            (Lanes::load(simd, values) * scale).store(values);
-        }
-        sequence.write(setting.frame(last), &values[..self.extent.classes]);
-        // What was written past the caches is to be seen by whoever goes back.
-        simd.fence();
-    }
-}
-
-/// The way back: the gradient.
-pub(super) struct Backward<'k, 'w, W> {
-    pub(super) half: &'k mut Half<'w, W>,
-    pub(super) sequence: &'k mut dyn Sequence<W>,
-    pub(super) setting: Setting,
-    /// The exponent of the probability of all paths.
-    pub(super) exponent: f64,
-}
-
-/// Sums of a group's posteriors over the pairs of each frame, lane by lane.
-struct Sums<W> {
-    labels: [[W; 16]; 16],
-    blanks: [[W; 16]; 16],
-}
-
-impl<W: Element + Plain> Kernel for Backward<'_, '_, W> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Isa>(self, simd: S) {
-        let Self {
-            half,
-            sequence,
-            setting,
-            exponent,
-        } = self;
-        let plan = half.plan;
-        let exponent = Lanes::splat(simd, W::from_f64(exponent));
-        let (pairs, row) = (plan.pairs::<W>(), plan.row::<W>());
-        let mut window = 0..plan.band.blocks::<W>();
-        let mut sums = Sums {
-            labels: [[W::ZERO; 16]; 16],
-            blanks: [[W::ZERO; 16]; 16],
-        };
-        for chunk in (0..plan.chunks()).rev() {
-            let start = chunk * plan.chunk;
-            let end = (start + plan.chunk).min(plan.frames);
-            if chunk + 1 != plan.chunks() {
-                half.again(simd, chunk, start..end, sequence, setting, window.clone());
-            }
-            let mut group_end = end;
-            while group_end > start {
-                let group = (group_end - 1) / W::LANES * W::LANES..group_end;
-                window.start = window.start.saturating_sub(1);
-                let first = within(plan.band.reached::<W>(group.start), &window);
-                let last = within(plan.band.reached::<W>(group.end - 1), &window);
-                let reached = first.start..last.end;
-                for at in group.clone().rev() {
-                    let blocks = within(plan.band.reached::<W>(at), &window);
-                    let blank = half.emit(simd, at - start, blocks.clone());
-                    let [mantissas, exponents] = &half.emitted;
-                    let of_frame = at - group.start;
-                    let labels = &mut half.posteriors[of_frame * pairs..][..pairs];
-                    labels[reached.start * W::LANES..blocks.start * W::LANES].fill(W::ZERO);
-                    labels[blocks.end * W::LANES..reached.end * W::LANES].fill(W::ZERO);
-                    let [labels, blanks] = lattice::backward(
-                        simd,
-                        half.rows[0],
-                        blocks,
-                        window.end,
-                        half.skips,
-                        Emission {
-                            blank,
-                            mantissas,
-                            exponents,
-                        },
-                        Posteriors {
-                            alpha: &half.history[(at - start) * row..][..row],
-                            exponent,
-                            labels,
-                            blanks: half.blanks,
-                        },
-                    );
-                    labels.store(&mut sums.labels[of_frame]);
-                    blanks.store(&mut sums.blanks[of_frame]);
-                }
-                let total = half.write(
-                    simd,
-                    group.clone(),
-                    start,
-                    reached,
-                    &sums,
-                    sequence,
-                    setting,
-                );
-                lattice::normalise(simd, half.rows[0], first.clone());
-                window = half.narrow(simd, first.clone(), total);
-                // The next group may come to read what lies left of it: no path leads there.
-                let left_out = first.start * block::<W>()..window.start * block::<W>();
-                lattice::clear(simd, &mut half.rows[0][left_out]);
-                group_end = group.start;
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn within(blocks: Range<usize>, window: &Range<usize>) -> Range<usize> {
-    let start = blocks.start.max(window.start);
-    start..blocks.end.min(window.end).max(start)
-}
-
-/// The share of the posterior that a window may leave out on either side.
-const LEFT_OUT: f64 = 1.0 / (1u64 << 40) as f64;
-
-/// The sum of every row, one a lane.
-#[inline(always)]
-fn sum_rows<W: Element, S: Isa>(simd: S, rows: &[[W; 16]; 16]) -> Lanes<W, S> {
-    let mut columns = [Lanes::splat(simd, W::ZERO); 16];
-    for (column, row) in columns.iter_mut().zip(rows).take(W::LANES) {
-        *column = Lanes::load(simd, row);
-    }
-    let mut columns = Lanes::transpose(columns);
-    let mut half = W::LANES / 2;
-    while half > 0 {
-        for k in 0..half {
-            columns[k] = columns[k] + columns[k + half];
-        }
-        half /= 2;
-    }
-    columns[0]
-}
-
-impl<W: Element + Plain> Half<'_, W> {
-    /// Computes the rows of a chunk again, within a window and what leads to it.
-    #[inline(always)]
-    fn again<S: Isa>(
-        &mut self,
-        simd: S,
-        chunk: usize,
-        frames: Range<usize>,
-        sequence: &dyn Sequence<W>,
-        setting: Setting,
-        window: Range<usize>,
-    ) {
-        let floor = window.start.saturating_sub(frames.len().div_ceil(W::LANES));
-        let window = floor..window.end;
-        for at in frames.clone() {
-            let local = at - frames.start;
-            let normaliser = self.tabulate(simd, local, setting.frame(at), sequence);
-            self.sums[local] = normaliser.sum;
-            self.maxima[local] = normaliser.max;
-            let blocks = within(self.plan.band.range::<W>(at), &window);
-            let blank = self.emit(simd, local, blocks.clone());
-            let from = match local {
-                0 => Place::Checkpoint(chunk),
-                _ => Place::History(local - 1),
-            };
-            let to = Place::History(local);
-            self.step(simd, from, to, blocks.clone(), floor, blank);
-            if (at + 1) % W::LANES == 0 {
-                lattice::normalise(simd, self.place(to), blocks);
-            }
-        }
-    }
-
-    /// The blocks that hold all but little of the posterior of the first frame of a group, which is
-    /// `total` in all.
-    #[inline(always)]
-    fn narrow<S: Isa>(&self, simd: S, blocks: Range<usize>, total: W) -> Range<usize> {
-        let limit = total.to_f64() * LEFT_OUT;
-        let Range { mut start, mut end } = blocks;
-        let mut sum = self.held(simd, start);
-        while start + 1 < end && sum <= limit {
-            start += 1;
-            sum += self.held(simd, start);
-        }
-        let mut sum = self.held(simd, end - 1);
-        while start + 1 < end && sum <= limit {
-            end -= 1;
-            sum += self.held(simd, end - 1);
-        }
-        start..end
-    }
-
-    /// The posterior of a block in the first frame of a group.
-    #[inline(always)]
-    fn held<S: Isa>(&self, simd: S, block: usize) -> f64 {
-        let at = block * W::LANES;
-        let mut sum = crate::simd::Sum::zero(simd);
-        sum.add(Lanes::load(simd, &self.posteriors[at..]));
-        sum.add(Lanes::load(simd, &self.blanks[at..]));
-        sum.fold()
-    }
-
-    /// Writes the gradient of a group of frames, and returns the sum of the first one's posteriors.
-    ///
-    /// Posteriors are exchanged to frames in lanes, so that labels of the same class add up as
-    /// whole vectors, in their order; and back.
-    #[inline(always)]
-    #[allow(clippy::too_many_arguments)]
-    fn write<S: Isa>(
-        &mut self,
-        simd: S,
-        group: Range<usize>,
-        start: usize,
-        blocks: Range<usize>,
-        sums: &Sums<W>,
-        sequence: &mut dyn Sequence<W>,
-        setting: Setting,
-    ) -> W {
-        let (lanes, pairs, table_len) = (W::LANES, self.plan.pairs::<W>(), self.plan.table);
-        let zero = Lanes::splat(simd, W::ZERO);
-        for sum in self.gathered.chunks_exact_mut(lanes) {
-            zero.store(sum);
-        }
-        for block in blocks {
-            let mut columns = [zero; 16];
-            for (frame, column) in columns.iter_mut().enumerate().take(lanes) {
-                *column = Lanes::load(simd, &self.posteriors[frame * pairs + block * lanes..]);
-            }
-            let columns = Lanes::transpose(columns);
-            let slots = self.slots[block * lanes..].iter();
-            for (&slot, column) in slots.zip(columns).take(lanes) {
-                let sum = &mut self.gathered[slot as usize * lanes..][..lanes];
-                (Lanes::load(simd, sum) + column).store(sum);
-            }
-        }
-        let blanks = sum_rows(simd, &sums.blanks);
-        let sum = &mut self.gathered[self.blank as usize * lanes..][..lanes];
-        (Lanes::load(simd, sum) + blanks).store(sum);
-        let total = sum_rows(simd, &sums.labels) + blanks;
-        let of_posteriors = Lanes::splat(simd, W::from_f64(setting.scale)) / total;
-
-        for (block, sums) in self.gathered.chunks_exact(lanes * lanes).enumerate() {
-            let mut rows = [zero; 16];
-            for (row, sum) in rows.iter_mut().zip(sums.chunks_exact(lanes)) {
-                *row = Lanes::load(simd, sum) * of_posteriors;
-            }
-            let rows = Lanes::transpose(rows);
-            for (at, posterior) in group.clone().zip(rows) {
-                let table = table(self.tables, table_len, at - start);
-                let of_values = Lanes::splat(simd, setting.of_values(self.sums[at - start]));
-                let value = Lanes::load(simd, &table.values[block * lanes..]) * of_values;
-                let gradient = &mut self.gradient[(at - group.start) * table_len..];
-                (value - posterior).store(&mut gradient[block * lanes..]);
-            }
-        }
-        for at in group.clone() {
-            let gradient = &self.gradient[(at - group.start) * table_len..][..table_len];
-            let frame = setting.frame(at);
-            if self.plan.wide {
-                self.write_named(simd, at - group.start, at - start, frame, sequence, setting);
-            } else if let Some(place) = sequence.place(frame) {
-                let mut parts = place.chunks_exact_mut(lanes);
-                let mut gradients = gradient.chunks_exact(lanes);
-                for (place, gradient) in (&mut parts).zip(&mut gradients) {
-                    Lanes::load(simd, gradient).store(place);
-                }
-                if let Some(gradient) = gradients.next() {
-                    Lanes::load(simd, gradient).store_partial(parts.into_remainder());
-                }
-            } else {
-                sequence.write(frame, &gradient[..self.extent.classes]);
-            }
-        }
-        let mut first = [W::ZERO; 16];
-        total.store(&mut first);
-        first[0]
-    }
-
-    /// Writes the gradient of a frame of many classes: that of the classes that the table holds,
-    /// and unless it was written on the way forward that of the others.
-    #[inline(always)]
-    fn write_named<S: Isa>(
-        &mut self,
-        simd: S,
-        grouped: usize,
-        local: usize,
-        frame: usize,
-        sequence: &mut dyn Sequence<W>,
-        setting: Setting,
-    ) {
-        let gradient = &self.gradient[grouped * self.plan.table..][..self.named];
-        let named = gradient.iter().zip(&*self.classes);
-        if setting.early
-            && let Some(place) = sequence.place(frame)
-        {
-            for (&gradient, &class) in named {
-                place[class as usize] = gradient;
-            }
-            return;
-        }
-        let values = &mut self.values[0][..self.extent.classes];
-        let row = sequence.row(frame, self.converted);
-        let scale = setting.of_values(self.sums[local]);
-        emission::scaled(simd, row, self.maxima[local], scale, values);
-        for (&gradient, &class) in named {
-            values[class as usize] = gradient;
-        }
-        sequence.write(frame, values);
     }
 }

@@ -1,6 +1,5 @@
 use crate::layout::Extents;
-use crate::layout::Grid;
-use crate::tensor::{Source, Tensor};
+use crate::tensor::Tensor;
 use ndarray::{ArrayRef, Dimension};
 
 /// A type of labels and lengths: any primitive integer.
@@ -16,18 +15,16 @@ pub trait Integer: Copy + Sync + 'static {
 macro_rules! integers {
     ($($Variant:ident $integer:ty),*) => {
         enum Erased<'a> {
-            $($Variant(Source<'a, $integer>),)*
+            $($Variant(Tensor<'a, $integer>),)*
         }
 
         $(
             impl Integer for $integer {
                 fn erase<'a, D: Dimension>(array: &'a ArrayRef<$integer, D>) -> Integers<'a> {
                     let tensor = Tensor::new(array);
-                    let samples = (!tensor.shape.is_empty()).then_some(0);
-                    let grid = Grid::new(&tensor.shape, samples, None);
                     Integers {
-                        values: Erased::$Variant(Source::new(&tensor, &grid, None)),
-                        shape: tensor.shape,
+                        shape: tensor.shape.clone(),
+                        values: Erased::$Variant(tensor),
                     }
                 }
             }
@@ -37,7 +34,7 @@ macro_rules! integers {
             /// The value at a row and a place in it, if it is not negative.
             pub(super) fn get(&self, row: usize, at: usize) -> Option<usize> {
                 match &self.values {
-                    $(Erased::$Variant(values) => values.get(row, at).try_into().ok(),)*
+                    $(Erased::$Variant(values) => values.at(row, at).try_into().ok(),)*
                 }
             }
 
@@ -46,7 +43,7 @@ macro_rules! integers {
                 match &self.values {
                     $(Erased::$Variant(values) => {
                         // The unsigned types have no such number.
-                        <$integer>::MIN != 0 && values.get(row, at) == !0
+                        <$integer>::MIN != 0 && values.at(row, at) == !0
                     })*
                 }
             }
@@ -54,16 +51,14 @@ macro_rules! integers {
             /// The value as text.
             pub(super) fn text(&self, row: usize, at: usize) -> String {
                 match &self.values {
-                    $(Erased::$Variant(values) => values.get(row, at).to_string(),)*
+                    $(Erased::$Variant(values) => values.at(row, at).to_string(),)*
                 }
             }
         }
     };
 }
 
-/// An array of any primitive integer type, of any rank.
-///
-/// A value is found by its position on the first axis and its place among all that have it.
+/// An array of any primitive integer type. Values are read where it has one axis or two.
 pub struct Integers<'a> {
     values: Erased<'a>,
     pub(super) shape: Extents,

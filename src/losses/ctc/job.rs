@@ -1,7 +1,10 @@
 //! A checked call: samples taken one by one by as many threads as there are.
 
-use super::half::{Backward, Extent, Forward, Half, Passed, Setting};
+use super::backward::Backward;
+use super::forward::{Forward, Passed};
+use super::half::{Half, Setting};
 use super::labels::{Labels, Limits, Place};
+use super::plan::Extent;
 use super::sequence::{Sequence, Wide};
 use super::{CtcLoss, CtcStatus};
 use crate::element::Element;
@@ -134,7 +137,6 @@ impl<T: Element + Plain> Job<'_, T> {
             }),
         };
         shared.spread(room, bytes, workers);
-        drop(shared);
         for (sample, (&loss, &infeasible)) in losses.iter().zip(&*infeasible).enumerate() {
             let status = match infeasible {
                 0 => CtcStatus::Feasible,
@@ -221,7 +223,7 @@ impl<'s, 'a, T: Element + Plain> Shared<'s, 'a, T> {
             };
             loss = sample.run(&mut task.frames, room);
             infeasible = loss == f64::INFINITY;
-            loss = loss / labels;
+            loss /= labels;
         } else if task.frames.is_writable() {
             task.frames.fill(0..frames, T::ZERO);
         }

@@ -37,6 +37,13 @@ impl Band {
         pairs.start / W::LANES..pairs.end.div_ceil(W::LANES)
     }
 
+    /// The first block that the frame before has of those that this one's pairs are reached from.
+    pub(super) fn floor<W: Functions>(self, frame: usize) -> usize {
+        let start = self.pairs(frame).start;
+        // The pair before the first of these is the first of the frame before.
+        start.saturating_sub(usize::from(start.is_multiple_of(W::LANES))) / W::LANES
+    }
+
     /// The blocks of a frame's pairs and of those that one more frame reaches.
     pub(super) fn reached<W: Functions>(self, frame: usize) -> Range<usize> {
         let Range { start, end } = self.pairs(frame);
@@ -51,16 +58,6 @@ pub(super) struct Emission<'e, W> {
     pub(super) blank: (W, W),
     pub(super) mantissas: &'e [W],
     pub(super) exponents: &'e [W],
-}
-
-impl<W: Functions> Emission<'_, W> {
-    #[inline(always)]
-    fn labels<S: Isa>(&self, simd: S, at: usize) -> States<W, S> {
-        States {
-            mantissa: Lanes::load(simd, &self.mantissas[at..]),
-            exponent: Lanes::load(simd, &self.exponents[at..]),
-        }
-    }
 }
 
 /// Makes every state one that no path visits.
@@ -97,17 +94,23 @@ pub(super) fn forward<W: Functions, S: Isa>(
     } else {
         States::dead(simd)
     };
-    for k in blocks.clone() {
-        let from = &from[k * block..][..block];
+    let pairs = blocks.start * lanes..blocks.end * lanes;
+    let states = blocks.start * block..blocks.end * block;
+    let emitted = emission.mantissas[pairs.clone()]
+        .chunks_exact(lanes)
+        .zip(emission.exponents[pairs.clone()].chunks_exact(lanes));
+    let rows = from[states.clone()]
+        .chunks_exact(block)
+        .zip(to[states].chunks_exact_mut(block));
+    for (((from, to), skip), emitted) in rows.zip(skips[pairs].chunks_exact(lanes)).zip(emitted) {
         let blanks = States::load(simd, from);
         let labels = States::load(simd, &from[2 * lanes..]);
-        let skip = Lanes::load(simd, &skips[k * lanes..]).gt(zero);
+        let skip = Lanes::load(simd, skip).gt(zero);
         let either = blanks.plus(labels.shift_up(before));
         let next = labels.plus(either.or(skip, blanks));
         before = labels;
-        let to = &mut to[k * block..][..block];
         either.times(blank).store(to);
-        next.times(emission.labels(simd, k * lanes))
+        next.times(States::of(simd, emitted))
             .store(&mut to[2 * lanes..]);
     }
     if let Some(to) = to.get_mut(blocks.end * block..(blocks.end + 1) * block) {
@@ -163,31 +166,41 @@ pub(super) fn backward<W: Functions, S: Isa>(
         after = blanks.plus(labels).or(skip, blanks);
     }
     let mut sums = [zero; 2];
-    for k in blocks.rev() {
-        let row = &mut row[k * block..][..block];
-        let (blanks, labels) = (
-            States::load(simd, row),
-            States::load(simd, &row[2 * lanes..]),
-        );
-        let skip = Lanes::load(simd, &skips[k * lanes..]).gt(zero);
+    let pairs = blocks.start * lanes..blocks.end * lanes;
+    let states = blocks.start * block..blocks.end * block;
+    let emitted = emission.mantissas[pairs.clone()]
+        .chunks_exact(lanes)
+        .zip(emission.exponents[pairs.clone()].chunks_exact(lanes));
+    let rows = row[states.clone()]
+        .chunks_exact_mut(block)
+        .zip(posteriors.alpha[states].chunks_exact(block));
+    let places = posteriors.labels[pairs.clone()]
+        .chunks_exact_mut(lanes)
+        .zip(posteriors.blanks[pairs.clone()].chunks_exact_mut(lanes));
+    let all = rows.zip(places).zip(emitted);
+    for ((((row, alpha), (to_labels, to_blanks)), emitted), skip) in
+        all.zip(skips[pairs].chunks_exact(lanes)).rev()
+    {
+        let blanks = States::load(simd, row);
+        let labels = States::load(simd, &row[2 * lanes..]);
+        let skip = Lanes::load(simd, skip).gt(zero);
         let either = blanks.plus(labels);
         let entered = either.or(skip, blanks);
         let next = labels.plus(entered.shift_down(after));
         after = entered;
 
-        let alpha = &posteriors.alpha[k * block..][..block];
         let of_blanks = States::load(simd, alpha)
             .times(either)
             .value(posteriors.exponent);
         let of_labels = States::load(simd, &alpha[2 * lanes..])
             .times(next)
             .value(posteriors.exponent);
-        of_blanks.store(&mut posteriors.blanks[k * lanes..]);
-        of_labels.store(&mut posteriors.labels[k * lanes..]);
+        of_blanks.store(to_blanks);
+        of_labels.store(to_labels);
         sums = [sums[0] + of_labels, sums[1] + of_blanks];
 
         either.times(blank).store(row);
-        next.times(emission.labels(simd, k * lanes))
+        next.times(States::of(simd, emitted))
             .store(&mut row[2 * lanes..]);
     }
     sums

@@ -33,6 +33,15 @@ impl<W: Functions, S: Isa> States<W, S> {
         }
     }
 
+    /// Mantissas and exponents.
+    #[inline(always)]
+    pub(super) fn of(simd: S, (mantissas, exponents): (&[W], &[W])) -> Self {
+        Self {
+            mantissa: Lanes::load(simd, mantissas),
+            exponent: Lanes::load(simd, exponents),
+        }
+    }
+
     /// Mantissas, and behind them exponents.
     #[inline(always)]
     pub(super) fn load(simd: S, from: &[W]) -> Self {
@@ -62,7 +71,7 @@ impl<W: Functions, S: Isa> States<W, S> {
         let larger = swap.select(other.mantissa, self.mantissa);
         let smaller = swap.select(self.mantissa, other.mantissa);
         Self {
-            mantissa: smaller.mul_add(power_of_two(difference), larger),
+            mantissa: smaller.scale(difference) + larger,
             exponent: high,
         }
     }
@@ -144,6 +153,8 @@ impl State {
         exponent: f64::NEG_INFINITY,
     };
 
+    /// The sum of two probabilities; what is less than 2^−200 of the other adds nothing.
+    #[inline(always)]
     pub(super) fn plus(self, other: Self) -> Self {
         let (high, low) = if self.exponent < other.exponent {
             (other, self)
@@ -151,21 +162,20 @@ impl State {
             (self, other)
         };
         let difference = low.exponent - high.exponent;
-        // Also where both are −∞.
-        if !(difference > -200.0) {
-            return high;
-        }
-        let power = f64::from_bits(((1023.0 + difference) as u64) << 52);
-        // Below 2^−200 the next sum would lose it too; every 2^200 the mantissa is brought back.
-        let mantissa = high.mantissa + low.mantissa * power;
-        let bits = mantissa.to_bits();
-        let growth = (bits >> 52) as f64 - 1023.0;
-        Self {
-            mantissa: f64::from_bits(bits & 0x000f_ffff_ffff_ffff | 0x3ff0_0000_0000_0000),
-            exponent: high.exponent + growth,
+        // False for the NaN that two states differ by that no path visits.
+        if difference > -200.0 {
+            let power = f64::from_bits(((1023.0 + difference) as u64) << 52);
+            Self {
+                mantissa: high.mantissa + low.mantissa * power,
+                ..high
+            }
+        } else {
+            high
         }
     }
 
+    /// The product of two probabilities.
+    #[inline(always)]
     pub(super) fn times(self, other: Self) -> Self {
         Self {
             mantissa: self.mantissa * other.mantissa,
