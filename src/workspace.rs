@@ -150,7 +150,7 @@ mod tests {
         let bytes = workspace.bytes();
         assert!(bytes >= 1000);
         let place = workspace.room(1000).unwrap().take::<u8>(1).as_ptr();
-        assert_eq!(workspace.room(10).unwrap().take::<u8>(1).as_ptr(), place);
+        assert_eq!(workspace.room(64).unwrap().take::<u8>(1).as_ptr(), place);
         assert_eq!(workspace.bytes(), bytes);
     }
 

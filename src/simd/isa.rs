@@ -120,6 +120,11 @@ pub trait Isa: pulp::Simd {
 
     /// Orders streamed writes before everything that follows.
     fn fence(self);
+
+    /// Asks for a cache line that will be read soon, where the instruction set can. It may lie
+    /// anywhere.
+    #[inline(always)]
+    fn prefetch(self, _: *const u8) {}
 }
 
 /// `to[i] = table[index[i]]`, one by one.

@@ -1,6 +1,8 @@
 use super::Isa;
 use super::isa::gather;
-use core::arch::x86_64::{__m128, __m256, __m256d, __m256i, __m512, __m512d, __m512i};
+use core::arch::x86_64::{
+    __m128, __m256, __m256d, __m256i, __m512, __m512d, __m512i, _MM_HINT_T0, _mm_prefetch,
+};
 use pulp::x86::{V3, V4};
 use pulp::{b8, b16, cast, f32x8, f32x16, f64x4, f64x8, m32x8, m64x4, u32x8, u32x16, u64x4, u64x8};
 
@@ -167,6 +169,12 @@ impl Isa for V3 {
     #[inline(always)]
     fn fence(self) {
         self.sse._mm_sfence();
+    }
+
+    #[inline(always)]
+    fn prefetch(self, line: *const u8) {
+        // SAFETY: every x86-64 has the instruction, and it touches nothing that a program can see.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) }
     }
 }
 
@@ -400,5 +408,11 @@ impl Isa for V4 {
     #[inline(always)]
     fn fence(self) {
         self.sse._mm_sfence();
+    }
+
+    #[inline(always)]
+    fn prefetch(self, line: *const u8) {
+        // SAFETY: every x86-64 has the instruction, and it touches nothing that a program can see.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) }
     }
 }

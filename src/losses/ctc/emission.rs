@@ -2,7 +2,7 @@
 
 use crate::math::Functions;
 use crate::math::lanes::{exp_nonpos, exp_parts, power_of_two};
-use crate::simd::{InOut, Isa, Lanes, Mask, Sum};
+use crate::simd::{InOut, Isa, Lanes, Mask, Sum, prefetch};
 
 /// The probabilities of some classes in a frame as multiples of the likeliest one's: in two parts
 /// for the lattice, and as one number for the gradient.
@@ -32,6 +32,9 @@ pub(super) fn largest<W: Functions, S: Isa>(simd: S, row: &[W]) -> W {
     let mut max = lowest;
     let mut parts = row.chunks_exact(W::LANES);
     for part in &mut parts {
+        if size_of_val(row) > AHEAD {
+            prefetch(simd, part, AHEAD);
+        }
         max = max.max(Lanes::load(simd, part));
     }
     fold_max(max.max(load(simd, parts.remainder(), lowest)))
@@ -79,9 +82,14 @@ pub(super) struct Before<'b, W> {
     pub(super) stream: bool,
 }
 
+/// How many bytes ahead of its use memory is asked for: what it delivers while one waits for the
+/// first. The processor itself does not look beyond a page.
+const AHEAD: usize = 2048;
+
 /// One sweep over three frames of many classes: writes the probabilities of the one before, times a
 /// factor, sums those of this one, which it keeps in `values`, and finds the largest logit of the
-/// next. So memory is read and written all the time while probabilities are computed.
+/// next. So memory is read and written all the time while probabilities are computed. Behind `next`
+/// comes `later`, whose front is asked for.
 #[inline(always)]
 pub(super) fn sweep<W: Functions, S: Isa, const BEFORE: bool>(
     simd: S,
@@ -89,7 +97,7 @@ pub(super) fn sweep<W: Functions, S: Isa, const BEFORE: bool>(
     row: &[W],
     max: W,
     values: &mut [W],
-    next: &[W],
+    [next, later]: [&[W]; 2],
 ) -> (Normaliser<W>, W) {
     let lowest = Lanes::splat(simd, W::from_f64(f64::NEG_INFINITY));
     let reference = Lanes::splat(simd, max);
@@ -107,6 +115,7 @@ pub(super) fn sweep<W: Functions, S: Isa, const BEFORE: bool>(
         .zip(before.values[..full].chunks_exact(W::LANES));
     let mut at = 0;
     for ((row, next), (values, before)) in rows.zip(kept) {
+        prefetch(simd, next, AHEAD);
         next_max = next_max.max(Lanes::load(simd, next));
         let value = exp_nonpos(Lanes::load(simd, row) - reference);
         sum.add(value);
@@ -130,6 +139,9 @@ pub(super) fn sweep<W: Functions, S: Isa, const BEFORE: bool>(
             let scaled = Lanes::load(simd, &before.values[full..]) * scale;
             place.store::<S, false>(full, scaled);
         }
+    }
+    for ahead in (0..AHEAD).step_by(64) {
+        prefetch(simd, later, ahead);
     }
     let normaliser = Normaliser {
         max,
@@ -180,9 +192,9 @@ fn fold_max<W: Functions, S: Isa>(lanes: Lanes<W, S>) -> W {
     let mut half = W::LANES / 2;
     while half > 0 {
         for k in 0..half {
-            if values[k + half] > values[k] {
-                values[k] = values[k + half];
-            }
+            // A choice, not a branch, which would be taken at random.
+            let (a, b) = (values[k], values[k + half]);
+            values[k] = if a > b { a } else { b };
         }
         half /= 2;
     }

@@ -148,10 +148,10 @@ impl<W: Element + Plain> Half<'_, W> {
         sequence: &mut dyn Sequence<W>,
         setting: Setting,
     ) -> Normaliser<W> {
-        let next = (at + 1).min(self.plan.frames - 1);
-        let frames = [at, next].map(|at| setting.frame(at));
+        let last = self.plan.frames - 1;
+        let frames = [at, (at + 1).min(last), (at + 2).min(last)].map(|at| setting.frame(at));
         let place = setting.frame(at.saturating_sub(1));
-        let ([row, next], place) = sequence.rows_and_place(frames, place);
+        let ([row, next, later], place) = sequence.rows_and_place(frames, place);
         if at == 0 {
             *max = emission::largest(simd, row);
         }
@@ -169,9 +169,9 @@ impl<W: Element + Plain> Half<'_, W> {
             stream: setting.stream,
         };
         let (normaliser, next_max) = if at == 0 {
-            emission::sweep::<W, S, false>(simd, before, row, *max, values, next)
+            emission::sweep::<W, S, false>(simd, before, row, *max, values, [next, later])
         } else {
-            emission::sweep::<W, S, true>(simd, before, row, *max, values, next)
+            emission::sweep::<W, S, true>(simd, before, row, *max, values, [next, later])
         };
         *max = next_max;
         normaliser

@@ -169,6 +169,8 @@ fn ctc_is_as_near_to_the_textbook_as_promised() {
         [40, 6, 17],
         [150, 80, 20],
         [60, 200, 12],
+        [80, 40, 70],
+        [400, 70, 350],
         [500, 32, 80],
         [400, 32, 199],
         // With checkpoints, and with many classes besides.
@@ -311,6 +313,7 @@ fn ctc_has_the_same_bits_everywhere() {
         [2, 300, 40, 33],
         [1, 2500, 12, 300],
         [3, 90, 150, 16],
+        [2, 80, 40, 70],
         [2, 5, 3, 0],
     ] {
         for (scale, blank) in [(1.0, 0.0), (10.0, 10.0)] {
@@ -629,8 +632,11 @@ fn ctc_does_not_depend_on_what_a_workspace_held() {
     for shape in [
         [2, 70, 5, 40],
         [1, 3000, 6, 700],
-        [2, 90, 150, 40],
-        [1, 2000, 70, 500],
+        // So many labels that the first pairs cannot be left in time.
+        [2, 80, 40, 70],
+        [1, 1200, 60, 1000],
+        [2, 90, 150, 80],
+        [1, 1200, 70, 1000],
     ] {
         let Case { logits, labels } = case(shape, 1.0, 0.0);
         let clean = CtcLoss::new().loss_and_grad(&logits, &labels).unwrap();
