@@ -34,3 +34,28 @@ pub const F64: Bound = Bound {
     grad: 4.0 * f64::EPSILON,
     epsilon: f64::EPSILON,
 };
+
+/// The bounds of [`CtcLoss`](crate::CtcLoss).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CtcBound {
+    /// Of a loss, relative to itself; the larger of this and the next counts.
+    pub loss: f64,
+    /// Of a loss, for each of its frames.
+    pub loss_per_frame: f64,
+    /// Of a gradient, absolute, for each unit of its sample's coefficient.
+    pub grad: f64,
+}
+
+/// For `f32` logits at any length: 10⁻⁷, 2 · 10⁻⁸ and 10⁻⁶.
+pub const CTC: CtcBound = CtcBound {
+    loss: 1e-7,
+    loss_per_frame: 2e-8,
+    grad: 1e-6,
+};
+
+/// For `f64`: 10⁻¹⁴, 10⁻¹⁵ and 10⁻¹³.
+pub const CTC_F64: CtcBound = CtcBound {
+    loss: 1e-14,
+    loss_per_frame: 1e-15,
+    grad: 1e-13,
+};

@@ -1,5 +1,6 @@
+use crate::Error;
 use crate::drivers::{Compiled, Work};
-use crate::losses::ClassLabel;
+use crate::losses::{ClassLabel, ctc};
 use crate::math::Functions;
 use crate::workspace::Plain;
 
@@ -12,6 +13,9 @@ pub trait Element: Functions + ClassLabel<Self> + Plain {
         loss: C,
         work: Work<'a, Self, C::Inputs<'a, Self>, K>,
     );
+
+    /// Runs a checked call of the CTC loss with the kernels that are compiled for this type.
+    fn ctc(job: ctc::Job<'_, Self>) -> Result<(), Error>;
 }
 
 impl Element for f32 {
@@ -21,6 +25,10 @@ impl Element for f32 {
     ) {
         loss.run_f32(work);
     }
+
+    fn ctc(job: ctc::Job<'_, f32>) -> Result<(), Error> {
+        job.run()
+    }
 }
 
 impl Element for f64 {
@@ -29,5 +37,9 @@ impl Element for f64 {
         work: Work<'a, f64, C::Inputs<'a, f64>, K>,
     ) {
         loss.run_f64(work);
+    }
+
+    fn ctc(job: ctc::Job<'_, f64>) -> Result<(), Error> {
+        job.run()
     }
 }

@@ -62,6 +62,64 @@ pub enum Error {
         axis: usize,
     },
 
+    /// An argument's rank is none that it may have.
+    #[error("{argument} has shape {found:?}, expected rank {expected}")]
+    Rank {
+        /// The argument's name.
+        argument: &'static str,
+        /// The shape it has.
+        found: Vec<usize>,
+        /// The ranks it may have.
+        expected: &'static str,
+    },
+
+    /// The blank of a CTC loss is none of the classes.
+    #[error("blank is {blank}, expected a class below {classes}")]
+    Blank {
+        /// The blank.
+        blank: usize,
+        /// How many classes there are.
+        classes: usize,
+    },
+
+    /// A label is the blank of a CTC loss.
+    #[error("label at {index:?} is {blank}, which is the blank")]
+    BlankLabel {
+        /// The position of the label.
+        index: Vec<usize>,
+        /// The blank.
+        blank: usize,
+    },
+
+    /// A length is negative or longer than the axis that it is a part of.
+    #[error("{argument} at {index} is {found}, expected 0 to {limit}")]
+    Length {
+        /// The argument's name.
+        argument: &'static str,
+        /// The sample.
+        index: usize,
+        /// The length.
+        found: String,
+        /// The longest length there may be.
+        limit: usize,
+    },
+
+    /// Concatenated labels came without their lengths.
+    #[error("label has shape [{found}]: concatenated labels need label_lengths")]
+    LabelLengths {
+        /// How many labels there are.
+        found: usize,
+    },
+
+    /// The lengths of concatenated labels do not add up to their number.
+    #[error("label_lengths add up to {found}, label has {expected} entries")]
+    LabelTotal {
+        /// The sum of the lengths.
+        found: usize,
+        /// How many labels there are.
+        expected: usize,
+    },
+
     /// An integer label names no class.
     #[error("label at {index:?} is {found}, expected a class below {classes}")]
     Label {

@@ -94,7 +94,8 @@ pub use element::Element;
 pub use error::Error;
 pub use exec::{Exec, Threading};
 pub use losses::{
-    ClassLabel, CosineEmbeddingLoss, HingeLoss, HuberLoss, KlDivLoss, L1Loss, L2Loss, LabelFormat,
+    ClassLabel, CosineEmbeddingLoss, CtcCall, CtcGreedy, CtcInPlaceCall, CtcLabelLayout, CtcLayout,
+    CtcLoss, CtcStatus, HingeLoss, HuberLoss, Integer, KlDivLoss, L1Loss, L2Loss, LabelFormat,
     LogFactorial, LogisticLoss, PoissonNllLoss, SdmlLoss, SigmoidBceLoss, SignLabel, SoftmaxCeLoss,
     SquaredHingeLoss, TripletLoss,
 };

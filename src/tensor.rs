@@ -6,6 +6,10 @@
 //! A `Target` owns a rectangle of the grid and can be split, never copied: whoever has one may
 //! write its units and nobody else can.
 
+mod frames;
+
+pub use frames::Frames;
+
 use crate::layout::{Extents, Grid, Layout, Strides, row_len};
 use crate::simd::{Float, InOut};
 use core::marker::PhantomData;
@@ -27,6 +31,26 @@ pub struct TensorMut<'a, T> {
     pub(crate) shape: Extents,
     pub(crate) strides: Strides,
     memory: PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: a tensor only reads elements of an array that is borrowed shared for as long as it lives.
+unsafe impl<T: Sync> Send for Tensor<'_, T> {}
+// SAFETY: as above; reading from several threads is what `T: Sync` allows.
+unsafe impl<T: Sync> Sync for Tensor<'_, T> {}
+
+impl<T: Copy> Tensor<'_, T> {
+    /// The value at a position on the first axis and, where there is another, one on that.
+    #[inline]
+    pub(crate) fn at(&self, first: usize, second: usize) -> T {
+        assert!(self.shape.len() <= 2 && first < self.shape[0]);
+        let mut offset = first as isize * self.strides[0];
+        if self.shape.len() == 2 {
+            assert!(second < self.shape[1]);
+            offset += second as isize * self.strides[1];
+        }
+        // SAFETY: the position lies within the array.
+        unsafe { *self.base.wrapping_offset(offset) }
+    }
 }
 
 impl<'a, T> Tensor<'a, T> {
@@ -167,6 +191,16 @@ impl<'a, T> TensorMut<'a, T> {
             base: value,
             shape: Extents::new(),
             strides: Strides::new(),
+            memory: PhantomData,
+        }
+    }
+
+    /// A shorter loan of the same tensor.
+    pub(crate) fn reborrow(&mut self) -> TensorMut<'_, T> {
+        TensorMut {
+            base: self.base,
+            shape: self.shape.clone(),
+            strides: self.strides.clone(),
             memory: PhantomData,
         }
     }

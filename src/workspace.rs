@@ -96,6 +96,21 @@ pub(crate) struct Room<'a> {
 }
 
 impl<'a> Room<'a> {
+    /// The next `bytes` bytes, which are counted by [`bytes_of`], as a room of their own.
+    pub(crate) fn part(&mut self, bytes: usize) -> Room<'a> {
+        let rest = core::mem::take(&mut self.rest);
+        let (part, rest) = rest.split_at_mut(bytes);
+        self.rest = rest;
+        Room { rest: part }
+    }
+
+    /// The same room, to be used up again and again.
+    pub(crate) fn reborrow(&mut self) -> Room<'_> {
+        Room {
+            rest: &mut *self.rest,
+        }
+    }
+
     /// The next `len` values. They hold whatever was left there. Panics where the room was asked
     /// for too small.
     pub(crate) fn take<P: Plain>(&mut self, len: usize) -> &'a mut [P] {

@@ -53,13 +53,6 @@ impl Digits {
         }
     }
 
-    /// The same images with up to `amount` added to or taken from every pixel, at random.
-    pub(crate) fn noisy(mut self, amount: f32, rng: &mut Rng) -> Self {
-        self.images
-            .map_inplace(|pixel| *pixel += amount * (2.0 * rng.f32() - 1.0));
-        self
-    }
-
     /// The first `part` of `whole` equal parts, and the rest.
     pub(crate) fn split(&self, part: usize, whole: usize) -> (Self, Self) {
         let at = self.len() * part / whole;

@@ -9,8 +9,11 @@
 //! The part to look at is [`train_epoch`]: a training step needs one call of the loss, which hands
 //! back the number to report and writes the gradient from which back-propagation starts.
 
+mod batches;
 mod data;
+mod most_likely;
 mod network;
+mod noise;
 mod picture;
 
 use std::error::Error;
@@ -20,7 +23,8 @@ use data::Digits;
 use fastrand::Rng;
 use indicatif::{ProgressBar, ProgressStyle};
 use lossgrad::{Reduction, SoftmaxCeLoss};
-use ndarray::{Array2, Axis, s};
+use most_likely::most_likely;
+use ndarray::{Array2, s};
 use network::Network;
 
 const EPOCHS: usize = 40;
@@ -95,8 +99,7 @@ fn train_epoch(network: &mut Network, train: &Digits, rate: f32) -> Result<f32, 
     let loss = SoftmaxCeLoss::new();
     let mut grad = Array2::zeros((BATCH, data::CLASSES));
     let mut total = 0.0;
-    let batches = train.images.axis_chunks_iter(Axis(0), BATCH);
-    for (images, labels) in batches.zip(train.labels.axis_chunks_iter(Axis(0), BATCH)) {
+    for (images, labels) in train.batches(BATCH) {
         let activations = network.forward(&images);
         let mut grad = grad.slice_mut(s![..images.nrows(), ..]);
         let mean = loss
@@ -121,15 +124,4 @@ fn evaluate(network: &Network, digits: &Digits) -> Result<(f32, f64), lossgrad::
         .filter(|&(read, &label)| read == usize::from(label))
         .count();
     Ok((loss, right as f64 / digits.len() as f64))
-}
-
-/// For each row of logits the class with the largest.
-fn most_likely(logits: &Array2<f32>) -> impl Iterator<Item = usize> {
-    logits.rows().into_iter().map(|row| {
-        let best = row
-            .iter()
-            .enumerate()
-            .max_by(|(_, a), (_, b)| a.total_cmp(b));
-        best.map_or(0, |(class, _)| class)
-    })
 }

@@ -15,6 +15,8 @@
 mod data;
 #[path = "../digits/network.rs"]
 mod network;
+#[path = "../digits/noise.rs"]
+mod noise;
 
 mod batches;
 mod neighbours;

@@ -3,6 +3,7 @@
 mod class_label;
 mod common;
 mod cosine_embedding;
+pub(crate) mod ctc;
 mod hinge;
 mod huber;
 mod kl_div;
@@ -22,6 +23,9 @@ mod triplet;
 pub use class_label::ClassLabel;
 pub use common::{Common, Inputs, Problem};
 pub use cosine_embedding::CosineEmbeddingLoss;
+pub use ctc::{
+    CtcCall, CtcGreedy, CtcInPlaceCall, CtcLabelLayout, CtcLayout, CtcLoss, CtcStatus, Integer,
+};
 pub use hinge::HingeLoss;
 pub use huber::HuberLoss;
 pub use kl_div::KlDivLoss;

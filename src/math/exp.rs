@@ -66,6 +66,29 @@ pub(crate) fn expm1<T: Functions, S: Isa>(x: Lanes<T, S>) -> Lanes<T, S> {
         .select(x, half + half)
 }
 
+/// `2^n` for an integer `n` from `-BIAS`, which gives 0, to `BIAS`.
+#[inline(always)]
+pub(crate) fn power_of_two<T: Functions, S: Isa>(n: Lanes<T, S>) -> Lanes<T, S> {
+    let counting = n.splat_like(1.5 * T::COUNTING + f64::from(T::BIAS));
+    power((n + counting).to_bits())
+}
+
+/// `(m, n)` with `e^(x + low) = m 2^n`, `n` an integer and `m` between 0.7 and 1.42, for `x <= 0`
+/// and a small `low` that `x` was rounded by. Where `x` is so far below that its bits no longer
+/// count fractions, `m` is 1; `e^-inf` is `2^-inf`.
+#[inline(always)]
+pub(crate) fn exp_parts<T: Functions, S: Isa>(
+    x: Lanes<T, S>,
+    low: Lanes<T, S>,
+) -> (Lanes<T, S>, Lanes<T, S>) {
+    let far = x.lt(x.splat_like(-T::COUNTING / 4.0));
+    let (biased, r) = reduce(x, 0);
+    let n = biased.to_float() - x.splat_like(1.5 * T::COUNTING);
+    let m = exp_reduced(r + low, 1.0);
+    let (one, log2) = (x.splat_like(1.0), x.splat_like(core::f64::consts::LOG2_E));
+    (far.select(one, m), far.select(x * log2, n))
+}
+
 /// `e^x` as `2^-shift e^r` times `2^(n + shift)`.
 #[inline(always)]
 fn exp_shifted<T: Functions, S: Isa>(x: Lanes<T, S>, shift: i32) -> Lanes<T, S> {

@@ -36,6 +36,7 @@
 #![forbid(unsafe_code)]
 
 mod cosine_embedding;
+mod ctc;
 mod hinge;
 mod huber;
 mod kl_div;
@@ -52,6 +53,7 @@ mod terms;
 mod triplet;
 
 pub use cosine_embedding::cosine_embedding;
+pub use ctc::{Ctc, ctc};
 pub use hinge::{hinge, squared_hinge};
 pub use huber::huber;
 pub use kl_div::{kl_div, kl_div_of_logits};

@@ -70,6 +70,72 @@ impl Isa for Neon {
     }
 
     #[inline(always)]
+    fn shift_up_32(self, before: [f32x4; 4], lanes: [f32x4; 4]) -> [f32x4; 4] {
+        let before = [before[3], lanes[0], lanes[1], lanes[2]];
+        let mut shifted = lanes;
+        for k in 0..4 {
+            let lanes = self.neon.vextq_f32::<3>(cast(before[k]), cast(lanes[k]));
+            shifted[k] = cast::<float32x4_t, _>(lanes);
+        }
+        shifted
+    }
+
+    #[inline(always)]
+    fn shift_up_64(self, before: [f64x2; 4], lanes: [f64x2; 4]) -> [f64x2; 4] {
+        let before = [before[3], lanes[0], lanes[1], lanes[2]];
+        let mut shifted = lanes;
+        for k in 0..4 {
+            let lanes = self.neon.vextq_f64::<1>(cast(before[k]), cast(lanes[k]));
+            shifted[k] = cast::<float64x2_t, _>(lanes);
+        }
+        shifted
+    }
+
+    #[inline(always)]
+    fn shift_down_32(self, lanes: [f32x4; 4], after: [f32x4; 4]) -> [f32x4; 4] {
+        let after = [lanes[1], lanes[2], lanes[3], after[0]];
+        let mut shifted = lanes;
+        for k in 0..4 {
+            let lanes = self.neon.vextq_f32::<1>(cast(lanes[k]), cast(after[k]));
+            shifted[k] = cast::<float32x4_t, _>(lanes);
+        }
+        shifted
+    }
+
+    #[inline(always)]
+    fn shift_down_64(self, lanes: [f64x2; 4], after: [f64x2; 4]) -> [f64x2; 4] {
+        let after = [lanes[1], lanes[2], lanes[3], after[0]];
+        let mut shifted = lanes;
+        for k in 0..4 {
+            let lanes = self.neon.vextq_f64::<1>(cast(lanes[k]), cast(after[k]));
+            shifted[k] = cast::<float64x2_t, _>(lanes);
+        }
+        shifted
+    }
+
+    #[inline(always)]
+    fn interleave_32(self, a: [f32x4; 4], b: [f32x4; 4]) -> [[f32x4; 4]; 2] {
+        let mut halves = [a; 2];
+        for k in 0..4 {
+            let (a, b): (float32x4_t, float32x4_t) = (cast(a[k]), cast(b[k]));
+            halves[k / 2][k % 2 * 2] = cast::<float32x4_t, _>(self.neon.vzip1q_f32(a, b));
+            halves[k / 2][k % 2 * 2 + 1] = cast::<float32x4_t, _>(self.neon.vzip2q_f32(a, b));
+        }
+        halves
+    }
+
+    #[inline(always)]
+    fn interleave_64(self, a: [f64x2; 4], b: [f64x2; 4]) -> [[f64x2; 4]; 2] {
+        let mut halves = [a; 2];
+        for k in 0..4 {
+            let (a, b): (float64x2_t, float64x2_t) = (cast(a[k]), cast(b[k]));
+            halves[k / 2][k % 2 * 2] = cast::<float64x2_t, _>(self.neon.vzip1q_f64(a, b));
+            halves[k / 2][k % 2 * 2 + 1] = cast::<float64x2_t, _>(self.neon.vzip2q_f64(a, b));
+        }
+        halves
+    }
+
+    #[inline(always)]
     fn widen(self, lanes: [f32x4; 4]) -> [[f64x2; 4]; 2] {
         let mut halves = [[f64x2(0.0, 0.0); 4]; 2];
         for k in 0..4 {

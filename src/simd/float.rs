@@ -47,6 +47,7 @@ pub trait Float: Copy + PartialOrd + Debug + Default + Send + Sync + 'static {
     fn neg<S: Isa>(simd: S, a: Self::Vector<S>) -> Self::Vector<S>;
     fn abs<S: Isa>(simd: S, a: Self::Vector<S>) -> Self::Vector<S>;
     fn sqrt<S: Isa>(simd: S, a: Self::Vector<S>) -> Self::Vector<S>;
+    fn scale<S: Isa>(simd: S, a: Self::Vector<S>, n: Self::Vector<S>) -> Self::Vector<S>;
 
     fn less<S: Isa>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Mask<S>;
     fn less_or_equal<S: Isa>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Mask<S>;
@@ -91,6 +92,28 @@ pub trait Float: Copy + PartialOrd + Debug + Default + Send + Sync + 'static {
         b: Self::Many<S, Self::Vector<S>>,
     );
 
+    /// The last lane of `before`, then all lanes but the last.
+    fn shift_up<S: Isa>(
+        simd: S,
+        before: Self::Many<S, Self::Vector<S>>,
+        lanes: Self::Many<S, Self::Vector<S>>,
+    ) -> Self::Many<S, Self::Vector<S>>;
+    /// All lanes but the first, then the first of `after`.
+    fn shift_down<S: Isa>(
+        simd: S,
+        lanes: Self::Many<S, Self::Vector<S>>,
+        after: Self::Many<S, Self::Vector<S>>,
+    ) -> Self::Many<S, Self::Vector<S>>;
+
+    /// Alternating lanes of `a` and `b`: the lower halves', then the upper halves'.
+    fn interleave<S: Isa>(
+        simd: S,
+        a: Self::Many<S, Self::Vector<S>>,
+        b: Self::Many<S, Self::Vector<S>>,
+    ) -> [Self::Many<S, Self::Vector<S>>; 2];
+    /// `to[i] = table[index[i]]`, where `table` has such entries.
+    fn gather<S: Isa>(simd: S, table: &[Self], index: &[u32], to: &mut [Self]);
+
     /// # Safety
     /// `from` is valid for reading a register.
     unsafe fn load<S: Isa>(simd: S, from: *const Self) -> Self::Vector<S>;
@@ -120,12 +143,13 @@ macro_rules! float {
         $vectors:ident $masks:ident $words:ident,
         splat $splat:ident $splat_word:ident,
         arithmetic $add:ident $sub:ident $mul:ident $div:ident $max:ident $min:ident
-            $mul_add:ident $neg_mul_add:ident $sqrt:ident,
+            $mul_add:ident $neg_mul_add:ident $sqrt:ident $scale:ident,
         compare $lt:ident $le:ident $equal:ident $select:ident,
         masks $and:ident $or:ident $not:ident $mask_bits:ident $between:ident,
         words $word_add:ident $word_sub:ident
             $word_and:ident $word_or:ident $word_xor:ident $shl:ident $shr:ident,
         memory $load:ident $store:ident $stream:ident,
+        moves $shift_up:ident $shift_down:ident $interleave:ident $gather:ident,
         $($conversions:item)*
     ) => {
         impl Float for $float {
@@ -205,6 +229,10 @@ macro_rules! float {
             #[inline(always)]
             fn sqrt<S: Isa>(simd: S, a: S::$vectors) -> S::$vectors {
                 simd.$sqrt(a)
+            }
+            #[inline(always)]
+            fn scale<S: Isa>(simd: S, a: S::$vectors, n: S::$vectors) -> S::$vectors {
+                simd.$scale(a, n)
             }
 
             #[inline(always)]
@@ -292,6 +320,35 @@ macro_rules! float {
             }
 
             #[inline(always)]
+            fn shift_up<S: Isa>(
+                simd: S,
+                before: S::$many<S::$vectors>,
+                lanes: S::$many<S::$vectors>,
+            ) -> S::$many<S::$vectors> {
+                simd.$shift_up(before, lanes)
+            }
+            #[inline(always)]
+            fn shift_down<S: Isa>(
+                simd: S,
+                lanes: S::$many<S::$vectors>,
+                after: S::$many<S::$vectors>,
+            ) -> S::$many<S::$vectors> {
+                simd.$shift_down(lanes, after)
+            }
+            #[inline(always)]
+            fn interleave<S: Isa>(
+                simd: S,
+                a: S::$many<S::$vectors>,
+                b: S::$many<S::$vectors>,
+            ) -> [S::$many<S::$vectors>; 2] {
+                simd.$interleave(a, b)
+            }
+            #[inline(always)]
+            fn gather<S: Isa>(simd: S, table: &[$float], index: &[u32], to: &mut [$float]) {
+                simd.$gather(table, index, to);
+            }
+
+            #[inline(always)]
             unsafe fn load<S: Isa>(_: S, from: *const Self) -> S::$vectors {
                 // SAFETY: the caller promises a readable register; any bits are a vector.
                 unsafe { from.cast::<S::$vectors>().read_unaligned() }
@@ -336,12 +393,13 @@ float!(
     f32s m32s u32s,
     splat splat_f32s splat_u32s,
     arithmetic add_f32s sub_f32s mul_f32s div_f32s max_f32 min_f32
-        mul_add_f32s negate_mul_add_f32s sqrt_f32s,
+        mul_add_f32s negate_mul_add_f32s sqrt_f32s scale_f32,
     compare less_than_f32s less_than_or_equal_f32s equal_f32s select_u32s,
     masks and_m32s or_m32s not_m32s mask_bits_32 mask_between_m32s,
     words add_u32s sub_u32s
         and_u32s or_u32s xor_u32s shl_u32 shr_u32,
     memory mask_load_ptr_f32s mask_store_ptr_f32s stream_f32,
+    moves shift_up_32 shift_down_32 interleave_32 gather_f32,
 
     #[inline(always)]
     fn widen_add<S: Isa>(
@@ -380,12 +438,13 @@ float!(
     f64s m64s u64s,
     splat splat_f64s splat_u64s,
     arithmetic add_f64s sub_f64s mul_f64s div_f64s max_f64 min_f64
-        mul_add_f64s negate_mul_add_f64s sqrt_f64s,
+        mul_add_f64s negate_mul_add_f64s sqrt_f64s scale_f64,
     compare less_than_f64s less_than_or_equal_f64s equal_f64s select_u64s,
     masks and_m64s or_m64s not_m64s mask_bits_64 mask_between_m64s,
     words add_u64s sub_u64s
         and_u64s or_u64s xor_u64s shl_u64 shr_u64,
     memory mask_load_ptr_f64s mask_store_ptr_f64s stream_f64,
+    moves shift_up_64 shift_down_64 interleave_64 gather_f64,
 
     #[inline(always)]
     fn widen_add<S: Isa>(

@@ -153,6 +153,13 @@ impl<T: Float, S: Isa> Lanes<T, S> {
         (self.abs().to_bits() | (sign.to_bits() & sign_bit)).to_float()
     }
 
+    /// `self · 2^n` for integers `n` not below the smallest normal exponent, where neither factor
+    /// nor product leaves the normal numbers: exact.
+    #[inline(always)]
+    pub fn scale(self, n: Self) -> Self {
+        lift!(T::scale, self.simd, self => Lanes, n => Lanes => Lanes)
+    }
+
     /// Where `self < b`; false for a NaN.
     #[inline(always)]
     pub fn lt(self, b: Self) -> Mask<T, S> {
@@ -187,6 +194,75 @@ impl<T: Float, S: Isa> Lanes<T, S> {
     #[inline(always)]
     pub fn is_nan(self) -> Mask<T, S> {
         !self.eq(self)
+    }
+
+    /// The last lane of `before`, then all lanes but the last: element `i - 1` in place of `i`.
+    #[inline(always)]
+    pub fn shift_up(self, before: Self) -> Self {
+        #[inline(always)]
+        fn shift<T: Float, S: Isa>(
+            simd: S,
+            (before, lanes): (&Lanes<T, S>, &Lanes<T, S>),
+        ) -> Lanes<T, S> {
+            let registers = T::shift_up(simd, before.registers, lanes.registers);
+            Lanes { simd, registers }
+        }
+        run!(shift::<T, S>, self.simd, (&before, &self))
+    }
+
+    /// All lanes but the first, then the first of `after`: element `i + 1` in place of `i`.
+    #[inline(always)]
+    pub fn shift_down(self, after: Self) -> Self {
+        #[inline(always)]
+        fn shift<T: Float, S: Isa>(
+            simd: S,
+            (lanes, after): (&Lanes<T, S>, &Lanes<T, S>),
+        ) -> Lanes<T, S> {
+            let registers = T::shift_down(simd, lanes.registers, after.registers);
+            Lanes { simd, registers }
+        }
+        run!(shift::<T, S>, self.simd, (&self, &after))
+    }
+
+    /// Alternating lanes of `self` and `other`: the lower halves', then the upper halves'.
+    #[inline(always)]
+    pub fn interleave(self, other: Self) -> [Self; 2] {
+        #[inline(always)]
+        fn interleave<T: Float, S: Isa>(
+            simd: S,
+            (a, b): (&Lanes<T, S>, &Lanes<T, S>),
+        ) -> [Lanes<T, S>; 2] {
+            let [low, high] = T::interleave(simd, a.registers, b.registers);
+            [
+                Lanes {
+                    simd,
+                    registers: low,
+                },
+                Lanes {
+                    simd,
+                    registers: high,
+                },
+            ]
+        }
+        run!(interleave::<T, S>, self.simd, (&self, &other))
+    }
+
+    /// Exchanges rows and columns of the first [`Float::LANES`] rows.
+    ///
+    /// Interleaving rows a half apart moves one bit of the row's number to the lane's; after as
+    /// many rounds as these numbers have bits, all have moved.
+    #[inline(always)]
+    pub fn transpose(rows: [Self; 16]) -> [Self; 16] {
+        let mut rows = rows;
+        for _ in 0..T::LANES.ilog2() {
+            let mut next = rows;
+            for k in 0..T::LANES / 2 {
+                let [low, high] = rows[k].interleave(rows[k + T::LANES / 2]);
+                (next[2 * k], next[2 * k + 1]) = (low, high);
+            }
+            rows = next;
+        }
+        rows
     }
 
     /// The lanes' bits.

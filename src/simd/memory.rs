@@ -124,6 +124,12 @@ impl<T: Float, S: Isa> Lanes<T, S> {
     }
 }
 
+/// Asks for the cache line `ahead` bytes behind the first of some values, wherever that is.
+#[inline(always)]
+pub(crate) fn prefetch<T, S: Isa>(simd: S, from: &[T], ahead: usize) {
+    simd.prefetch(from.as_ptr().cast::<u8>().wrapping_add(ahead));
+}
+
 /// A run of values to read and, at the same positions, a run to write: two runs of memory or, for
 /// work in place, one.
 ///

@@ -56,6 +56,44 @@ impl Isa for Scalar {
     }
 
     #[inline(always)]
+    fn shift_up_32(self, before: [f32; 16], mut lanes: [f32; 16]) -> [f32; 16] {
+        lanes.rotate_right(1);
+        lanes[0] = before[15];
+        lanes
+    }
+
+    #[inline(always)]
+    fn shift_up_64(self, before: [f64; 8], mut lanes: [f64; 8]) -> [f64; 8] {
+        lanes.rotate_right(1);
+        lanes[0] = before[7];
+        lanes
+    }
+
+    #[inline(always)]
+    fn shift_down_32(self, mut lanes: [f32; 16], after: [f32; 16]) -> [f32; 16] {
+        lanes.rotate_left(1);
+        lanes[15] = after[0];
+        lanes
+    }
+
+    #[inline(always)]
+    fn shift_down_64(self, mut lanes: [f64; 8], after: [f64; 8]) -> [f64; 8] {
+        lanes.rotate_left(1);
+        lanes[7] = after[0];
+        lanes
+    }
+
+    #[inline(always)]
+    fn interleave_32(self, a: [f32; 16], b: [f32; 16]) -> [[f32; 16]; 2] {
+        [0, 8].map(|half| core::array::from_fn(|k| [a, b][k % 2][half + k / 2]))
+    }
+
+    #[inline(always)]
+    fn interleave_64(self, a: [f64; 8], b: [f64; 8]) -> [[f64; 8]; 2] {
+        [0, 4].map(|half| core::array::from_fn(|k| [a, b][k % 2][half + k / 2]))
+    }
+
+    #[inline(always)]
     fn widen(self, lanes: [f32; 16]) -> [[f64; 8]; 2] {
         let mut halves = [[0.0; 8]; 2];
         for k in 0..16 {

@@ -355,6 +355,64 @@ fn memory_outside_a_run_is_not_touched() {
     at_every_level(Memory(0f64));
 }
 
+#[derive(Clone, Copy)]
+struct Moves<T>(T);
+
+impl<T: Number> Kernel for Moves<T> {
+    type Output = ();
+
+    fn run<S: Isa>(self, simd: S) {
+        let numbers: Vec<T> = (0..2 * T::LANES).map(|k| T::of(k as f32)).collect();
+        let (first, second) = numbers.split_at(T::LANES);
+        let (x, y) = (Lanes::load(simd, first), Lanes::load(simd, second));
+        let up = to_vec(y.shift_up(x));
+        assert_same(&up, &numbers[T::LANES - 1..2 * T::LANES - 1], "shift up");
+        assert_same(
+            &to_vec(x.shift_down(y)),
+            &numbers[1..=T::LANES],
+            "shift down",
+        );
+
+        let [low, high] = x.interleave(y);
+        let alternating: Vec<T> = (0..T::LANES).flat_map(|k| [first[k], second[k]]).collect();
+        assert_same(&to_vec(low), &alternating[..T::LANES], "interleave, low");
+        assert_same(&to_vec(high), &alternating[T::LANES..], "interleave, high");
+
+        let square: Vec<T> = (0..16 * T::LANES).map(|k| T::of(k as f32)).collect();
+        let rows = core::array::from_fn(|row| Lanes::load(simd, &square[row * T::LANES..]));
+        let columns = Lanes::transpose(rows);
+        for (column, lanes) in columns[..T::LANES].iter().enumerate() {
+            let expected: Vec<T> = (0..T::LANES)
+                .map(|row| square[row * T::LANES + column])
+                .collect();
+            assert_same(&to_vec(*lanes), &expected, "transpose");
+        }
+
+        let exponents: Vec<T> = (0..T::LANES).map(|k| T::of(6.0 - 7.0 * k as f32)).collect();
+        let expected: Vec<T> = (0..T::LANES)
+            .map(|k| T::of((k as f32 + 1.5) * 2f32.powi(6 - 7 * k as i32)))
+            .collect();
+        let halves = x + x.splat_like(1.5);
+        let scaled = halves.scale(Lanes::load(simd, &exponents));
+        assert_same(&to_vec(scaled), &expected, "scale");
+
+        for len in [1, 8, 16, 24, 32, 48, 64, 80, 1000] {
+            let table: Vec<T> = (0..len).map(|k| T::of(k as f32)).collect();
+            let index: Vec<u32> = (0..53).map(|k| (k * 37 % len) as u32).collect();
+            let mut found = vec![T::ZERO; 53];
+            T::gather(simd, &table, &index, &mut found);
+            let expected: Vec<T> = index.iter().map(|&k| table[k as usize]).collect();
+            assert_same(&found, &expected, "gather");
+        }
+    }
+}
+
+#[test]
+fn lanes_move_across_registers() {
+    at_every_level(Moves(0f32));
+    at_every_level(Moves(0f64));
+}
+
 #[test]
 fn sums_count_every_lane_once() {
     at_every_level(Sums(0f32));

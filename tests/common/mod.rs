@@ -5,6 +5,7 @@
 pub mod call;
 pub mod cases;
 pub mod contract;
+pub mod ctc;
 pub mod layouts;
 pub mod levels;
 pub mod pairs;

@@ -1,0 +1,108 @@
+//! CTC, loss and gradient into given places: `ctc/<case>/f32/t<threads>`.
+//!
+//! `LOSSGRAD_LEVEL=v3` (or another level's name) chooses the instruction set; the best is the
+//! default. Logits are normal, or as trained networks give them (`peaky`): ten times as large, the
+//! blank in front.
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use lossgrad::ndarray::{Array1, Array2, Array3};
+use lossgrad::{CtcLoss, Exec, Level, Threading, Workspace};
+use rayon::ThreadPoolBuilder;
+use std::time::Duration;
+
+/// A batch of one shape.
+struct Case {
+    name: &'static str,
+    samples: usize,
+    frames: usize,
+    classes: usize,
+    labels: usize,
+    peaky: bool,
+}
+
+const fn case(name: &'static str, shape: [usize; 4], peaky: bool) -> Case {
+    let [samples, frames, classes, labels] = shape;
+    Case {
+        name,
+        samples,
+        frames,
+        classes,
+        labels,
+        peaky,
+    }
+}
+
+const CASES: [Case; 6] = [
+    case("A", [32, 500, 32, 80], false),
+    case("B", [16, 150, 80, 20], false),
+    case("C", [16, 1500, 5000, 60], false),
+    case("D", [1, 10_000, 32, 1500], false),
+    case("A-peaky", [32, 500, 32, 80], true),
+    case("D-peaky", [1, 10_000, 32, 1500], true),
+];
+
+/// A normally distributed number, from twelve uniform ones.
+fn normal(state: &mut u32) -> f32 {
+    let mut sum = -6.0;
+    for _ in 0..12 {
+        *state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        sum += (*state >> 8) as f32 / (1 << 24) as f32;
+    }
+    sum
+}
+
+fn level() -> Level {
+    let name = std::env::var("LOSSGRAD_LEVEL").unwrap_or_default();
+    Level::all()
+        .find(|level| level.name() == name)
+        .unwrap_or_default()
+}
+
+fn ctc(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("ctc");
+    for case in CASES {
+        let mut state = 1;
+        let shape = (case.samples, case.frames, case.classes);
+        let pred = Array3::from_shape_fn(shape, |(_, _, class)| {
+            let x = normal(&mut state);
+            match (case.peaky, class + 1 == case.classes) {
+                (false, _) => x,
+                (true, false) => 10.0 * x,
+                (true, true) => 10.0 * x + 10.0,
+            }
+        });
+        let label = Array2::from_shape_fn((case.samples, case.labels), |(n, i)| {
+            ((n * 7919 + i * 104_729 + i * i * 31) % (case.classes - 1)) as i32
+        });
+        let mut loss = Array1::<f32>::ones(case.samples);
+        let mut grad = Array3::<f32>::ones(shape);
+        let mut workspace = Workspace::new();
+        for threads in [1, 2] {
+            let pool = ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .expect("a pool of threads");
+            group.bench_function(format!("{}/f32/t{threads}", case.name), |bencher| {
+                pool.install(|| {
+                    let call = CtcLoss::new()
+                        .on(&pred, &label)
+                        .exec(Exec::new(level(), Threading::Auto))
+                        .workspace(&mut workspace);
+                    bencher.iter(|| call.loss_and_grad_into(&mut loss, &mut grad));
+                });
+            });
+        }
+        eprintln!("workspace of {}: {} bytes", case.name, workspace.bytes());
+    }
+    group.finish();
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2));
+    targets = ctc
+}
+criterion_main!(benches);
