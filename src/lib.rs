@@ -47,8 +47,8 @@
 //! - **The same bits** at every [`Level`], on any number of threads, for a sample alone or in a
 //!   batch, for any strides. A sample's order of summation depends on its own logical shape alone.
 //!   NaN payloads and hosts that flush subnormal numbers to zero are excepted.
-//! - **Memory**: the `_into` and in-place calls allocate nothing up to rank 4. [`SdmlLoss`] takes a
-//!   [`Workspace`], which grows once.
+//! - **Memory**: the `_into` and in-place calls allocate nothing up to rank 4. [`CtcLoss`] and
+//!   [`SdmlLoss`] take a [`Workspace`], which grows once.
 //! - **Errors**: everything is checked before the first write; no input panics.
 //! - **NaN** reaches the loss and gradient of its own sample and of no other, whole-batch sums
 //!   excepted. A weight of exactly 0 masks even that.
