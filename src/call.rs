@@ -287,6 +287,7 @@ where
     }
 
     /// Losses and the gradients of all inputs as new arrays.
+    #[allow(clippy::type_complexity, reason = "losses and gradients, spelled out")]
     pub fn loss_and_grads(&self) -> Result<(ArrayD<T>, [Array<T, D>; K]), Error> {
         let (mut loss, mut grads) = (self.checked()?.new_loss()?, self.new_grads()?);
         let places = grads.each_mut().map(|grad| Some(&mut **grad));
@@ -295,6 +296,7 @@ where
     }
 
     /// As [`sample_loss`](Self::sample_loss), and the gradients of all inputs.
+    #[allow(clippy::type_complexity, reason = "losses and gradients, spelled out")]
     pub(crate) fn sample_loss_and_grads(&self) -> Result<(Array1<T>, [Array<T, D>; K]), Error> {
         let (mut loss, mut grads) = (self.checked()?.new_sample_loss()?, self.new_grads()?);
         let places = grads.each_mut().map(|grad| Some(&mut **grad));

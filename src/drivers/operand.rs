@@ -4,6 +4,10 @@ use crate::tensor::{Along, Columns, Source, Target};
 use core::ops::Range;
 
 /// An input that a loss has a gradient of, and the place of that gradient if it is wanted.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a few of them live on the stack during a call"
+)]
 pub enum Operand<'a, T> {
     /// No gradient.
     Read(Source<'a, T>),

@@ -252,10 +252,10 @@ where
 
     #[inline(always)]
     fn run<S: Isa>(mut self, simd: S) {
-        let LongRow { pairs, plan, at } = *self.row;
+        let LongRow { pairs, at, .. } = *self.row;
         let (outputs, scratch) = (self.outputs, &mut self.scratch);
-        pairs.grads(simd, plan, outputs, at, self.entries, self.factors, scratch);
-        if plan.stream {
+        pairs.grads(simd, outputs, at, self.entries, self.factors, scratch);
+        if pairs.stream {
             simd.fence();
         }
     }

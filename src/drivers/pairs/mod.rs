@@ -66,6 +66,8 @@ struct Pairs<'i, T: Element, L: PairLoss<T, K, J>, const K: usize, const J: usiz
     labels: L::Labels<'i>,
     /// Entries in a row.
     len: usize,
+    /// Whether gradients are better written past the caches.
+    stream: bool,
 }
 
 /// Computes a loss of several operands and the gradients that are wanted, given the labels and the
@@ -75,7 +77,12 @@ pub(crate) fn run<'a, T: Element, L: PairLoss<T, K, J>, const K: usize, const J:
     work: Work<'a, T, (L::Labels<'a>, usize), K>,
 ) {
     let (labels, len) = work.inputs;
-    let pairs = Pairs::<_, _, K, J> { loss, labels, len };
+    let pairs = Pairs::<_, _, K, J> {
+        loss,
+        labels,
+        len,
+        stream: work.plan.stream,
+    };
     schedule::run(work.plan, work.outputs, &pairs);
 }
 
@@ -155,7 +162,7 @@ where
                     continue;
                 };
                 let at = (sample, unit);
-                let loss = pairs.row(simd, plan, outputs, at, scale.grad, &mut scratch);
+                let loss = pairs.row(simd, outputs, at, scale.grad, &mut scratch);
                 sum += scale.emit(outputs, sample, unit, loss);
             }
             if finish {

@@ -1,7 +1,7 @@
 use super::scratch::Scratch;
 use super::{PairLoss, Pairs};
+use crate::drivers::Outputs;
 use crate::drivers::terms::SUM_BLOCK;
-use crate::drivers::{Outputs, Plan};
 use crate::element::Element;
 use crate::math::powers::{exponent, normal_exponent, power_of_two};
 use crate::simd::{InOut, Isa, Lanes, Sum};
@@ -17,7 +17,6 @@ where
     pub(super) fn row<S: Isa>(
         &self,
         simd: S,
-        plan: &Plan<'_, T>,
         outputs: &mut Outputs<'_, T, K>,
         at: (usize, usize),
         coefficient: f64,
@@ -32,7 +31,7 @@ where
         }
         let label = L::label(&self.labels, at.0, at.1);
         let (loss, factors) = self.loss.finish(sums, exponents, label, coefficient);
-        self.grads(simd, plan, outputs, at, all, factors, scratch);
+        self.grads(simd, outputs, at, all, factors, scratch);
         loss
     }
 
@@ -128,7 +127,6 @@ where
     pub(super) fn grads<S: Isa>(
         &self,
         simd: S,
-        plan: &Plan<'_, T>,
         outputs: &mut Outputs<'_, T, K>,
         (sample, unit): (usize, usize),
         entries: Range<usize>,
@@ -172,7 +170,7 @@ where
                 factors,
             };
             for ((stream, run), copied) in pass.stream.iter_mut().zip(&pass.runs).zip(copied) {
-                *stream = plan.stream && !copied && run.can_stream();
+                *stream = self.stream && !copied && run.can_stream();
             }
             pass.run(piece.len());
             let rooms = Scratch::rooms(scratch);
@@ -221,14 +219,15 @@ where
             *entries = run.load::<S, FULL>(self.simd, at);
         }
         let grads = self.loss.grads(entries, self.factors);
-        for k in 0..K {
-            if !self.wanted[k] {
+        let ways = self.wanted.into_iter().zip(self.stream);
+        for ((run, grad), (wanted, stream)) in self.runs.iter_mut().zip(grads).zip(ways) {
+            if !wanted {
                 continue;
             }
-            if FULL && self.stream[k] {
-                self.runs[k].stream(at, grads[k]);
+            if FULL && stream {
+                run.stream(at, grad);
             } else {
-                self.runs[k].store::<S, FULL>(at, grads[k]);
+                run.store::<S, FULL>(at, grad);
             }
         }
     }
