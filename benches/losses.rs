@@ -6,13 +6,27 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use lossgrad::{L2Loss, SigmoidBceLoss, SoftmaxCeLoss};
+use lossgrad::{
+    CosineEmbeddingLoss, HingeLoss, HuberLoss, KlDivLoss, L1Loss, L2Loss, LogisticLoss,
+    PoissonNllLoss, SdmlLoss, SigmoidBceLoss, SoftmaxCeLoss, SquaredHingeLoss, TripletLoss,
+    Workspace,
+};
 use ndarray::{Array1, Array2};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 const SHAPES: [(usize, usize); 2] = [(64, 1024), (4096, 4096)];
 const THREADS: [usize; 2] = [1, 2];
+
+/// Loss and gradient of all predictions.
+macro_rules! elementwise {
+    ($loss:expr, $data:expr) => {{
+        let call = $loss.on(&$data.pred, &$data.label);
+        call.loss_and_grad_into(&mut $data.loss, &mut $data.grad)
+            .expect("a valid call");
+        black_box(&$data.loss);
+    }};
+}
 
 /// Predictions, labels and places for the results.
 struct Data {
@@ -60,12 +74,11 @@ fn losses(criterion: &mut Criterion) {
             three_streams.bench_function(id("limit"), |bencher| {
                 pool.install(|| bencher.iter(|| stream_difference(data)));
             });
-            three_streams.bench_function(id("l2"), |bencher| {
-                pool.install(|| bencher.iter(|| l2(data)));
-            });
-            three_streams.bench_function(id("sigmoid_bce"), |bencher| {
-                pool.install(|| bencher.iter(|| sigmoid_bce(data)));
-            });
+            for (name, loss) in ELEMENTWISE {
+                three_streams.bench_function(id(name), |bencher| {
+                    pool.install(|| bencher.iter(|| loss(data)));
+                });
+            }
             three_streams.finish();
 
             let mut two_streams = criterion.benchmark_group("read one, write one");
@@ -81,25 +94,81 @@ fn losses(criterion: &mut Criterion) {
     }
 }
 
-fn l2(data: &mut Data) {
-    let call = L2Loss::new().on(&data.pred, &data.label);
-    call.loss_and_grad_into(&mut data.loss, &mut data.grad)
-        .expect("a valid call");
-    black_box(&data.loss);
-}
-
-fn sigmoid_bce(data: &mut Data) {
-    let call = SigmoidBceLoss::new().on(&data.pred, &data.label);
-    call.loss_and_grad_into(&mut data.loss, &mut data.grad)
-        .expect("a valid call");
-    black_box(&data.loss);
-}
+/// Losses of one element at a time, with their names.
+const ELEMENTWISE: [(&str, fn(&mut Data)); 9] = [
+    ("l1", |data| elementwise!(L1Loss::new(), data)),
+    ("l2", |data| elementwise!(L2Loss::new(), data)),
+    ("huber", |data| elementwise!(HuberLoss::default(), data)),
+    ("hinge", |data| elementwise!(HingeLoss::new(), data)),
+    ("squared_hinge", |data| {
+        elementwise!(SquaredHingeLoss::new(), data)
+    }),
+    ("logistic", |data| elementwise!(LogisticLoss::new(), data)),
+    ("sigmoid_bce", |data| {
+        elementwise!(SigmoidBceLoss::new(), data)
+    }),
+    ("poisson_nll", |data| {
+        elementwise!(PoissonNllLoss::new(), data)
+    }),
+    ("kl_div", |data| elementwise!(KlDivLoss::new(), data)),
+];
 
 fn softmax_ce(data: &mut Data) {
     let call = SoftmaxCeLoss::new().on(&data.pred, &data.class);
     call.loss_and_grad_into(&mut data.loss, &mut data.grad)
         .expect("a valid call");
     black_box(&data.loss);
+}
+
+/// Losses of embeddings: vectors a sample, and their length.
+fn embeddings(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("embeddings");
+    for shape in [(256, 512), (1024, 512)] {
+        let [a, b, c] = [0, 1, 2].map(|_| Data::new(shape).pred);
+        // Distances of some units.
+        let (x1, x2) = (&a * 0.02, &b * 0.02);
+        let sign = Array1::from_shape_fn(shape.0, |row| 1 - 2 * (row as i32 % 2));
+        let mut loss = Array1::<f32>::ones(shape.0);
+        let [mut da, mut db, mut dc] = [0, 1, 2].map(|_| Array2::<f32>::ones(shape));
+        let mut workspace = Workspace::new();
+        for threads in THREADS {
+            let pool = pool(threads);
+            let id = |what: &str| format!("{what}/({},{})/f32/t{threads}", shape.0, shape.1);
+            group.bench_function(id("triplet"), |bencher| {
+                let call = TripletLoss::new();
+                let call = call.on(&a, &b, &c);
+                pool.install(|| {
+                    bencher.iter(|| {
+                        let grads = [Some(&mut *da), Some(&mut *db), Some(&mut *dc)];
+                        call.loss_and_grads_into(&mut loss, grads)
+                            .expect("a valid call");
+                    });
+                });
+            });
+            group.bench_function(id("cosine_embedding"), |bencher| {
+                let call = CosineEmbeddingLoss::new();
+                let call = call.on(&a, &b, &sign);
+                pool.install(|| {
+                    bencher.iter(|| {
+                        let grads = [Some(&mut *da), Some(&mut *db)];
+                        call.loss_and_grads_into(&mut loss, grads)
+                            .expect("a valid call");
+                    });
+                });
+            });
+            group.bench_function(id("sdml"), |bencher| {
+                pool.install(|| {
+                    bencher.iter(|| {
+                        let call = SdmlLoss::new().on(&x1, &x2).workspace(&mut workspace);
+                        let grads = [Some(&mut *da), Some(&mut *db)];
+                        call.loss_and_grads_into(&mut loss, grads)
+                            .expect("a valid call");
+                    });
+                });
+            });
+        }
+    }
+    group.finish();
 }
 
 fn stream_difference(data: &mut Data) {
@@ -146,6 +215,6 @@ fn slice_mut(array: &mut Array2<f32>) -> &mut [f32] {
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(30);
-    targets = losses
+    targets = losses, embeddings
 }
 criterion_main!(benches);
