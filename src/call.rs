@@ -356,7 +356,8 @@ where
     }
 }
 
-fn scalar<T: Element>(
+/// The loss as one number, where the reduction leaves one.
+pub(crate) fn scalar<T: Element>(
     reduction: Reduction,
     run: impl FnOnce(TensorMut<'_, T>) -> Result<(), Error>,
 ) -> Result<T, Error> {
@@ -369,7 +370,7 @@ fn scalar<T: Element>(
 }
 
 /// A new array of zeros, where there is memory for it.
-fn zeros<T: Element, D: Dimension>(shape: D) -> Result<Array<T, D>, Error> {
+pub(crate) fn zeros<T: Element, D: Dimension>(shape: D) -> Result<Array<T, D>, Error> {
     let elements: usize = shape.slice().iter().product();
     let mut values = Vec::new();
     if values.try_reserve_exact(elements).is_err() {
@@ -380,14 +381,14 @@ fn zeros<T: Element, D: Dimension>(shape: D) -> Result<Array<T, D>, Error> {
 }
 
 /// An input, and where its gradient goes.
-enum Given<'p, 'a, T> {
+pub(crate) enum Given<'p, 'a, T> {
     Read(&'p Tensor<'a, T>),
     Copy(&'p Tensor<'a, T>, TensorMut<'p, T>),
     InPlace(TensorMut<'p, T>),
 }
 
 impl<'p, T: Copy> Given<'p, '_, T> {
-    fn shape(&self) -> &[usize] {
+    pub(crate) fn shape(&self) -> &[usize] {
         match self {
             Self::Read(input) | Self::Copy(input, _) => &input.shape,
             Self::InPlace(input) => &input.shape,

@@ -2,6 +2,7 @@ use super::integers::{Integer, Integers};
 use super::job::{Factors, Job, Results};
 use super::labels::{Labels, Limits};
 use super::{CtcLoss, CtcStatus};
+use crate::call::{Given, scalar, zeros};
 use crate::element::Element;
 use crate::layout::Grid;
 use crate::tensor::{Frames, Source, Target, Tensor, TensorMut};
@@ -236,8 +237,8 @@ impl<'a, T: Element, D: Dimension> CtcCall<'a, T, D> {
         grad: Option<TensorMut<'_, T>>,
     ) -> Result<(), Error> {
         let pred = match grad {
-            None => Pred::Read(&self.pred),
-            Some(grad) => Pred::Copy(&self.pred, grad),
+            None => Given::Read(&self.pred),
+            Some(grad) => Given::Copy(&self.pred, grad),
         };
         run(&self.settings, pred, loss)
     }
@@ -260,51 +261,21 @@ impl<'a, T: Element> CtcInPlaceCall<'a, T> {
     /// Writes the losses, and the gradient in place of the predictions.
     pub fn loss_into<E: Dimension>(self, loss: &mut ArrayRef<T, E>) -> Result<(), Error> {
         let loss = TensorMut::new(loss);
-        run(&self.settings, Pred::InPlace(self.pred), Some(loss))
+        run(&self.settings, Given::InPlace(self.pred), Some(loss))
     }
 
     /// The loss as one number, for [`Reduction::Mean`] and [`Reduction::Sum`]; the gradient takes
     /// the place of the predictions.
     pub fn scalar(self) -> Result<T, Error> {
         scalar(self.settings.reduction, |loss| {
-            run(&self.settings, Pred::InPlace(self.pred), Some(loss))
+            run(&self.settings, Given::InPlace(self.pred), Some(loss))
         })
     }
 
     /// Writes the gradient in place of the predictions.
     pub fn grad(self) -> Result<(), Error> {
-        run(&self.settings, Pred::InPlace(self.pred), None)
+        run(&self.settings, Given::InPlace(self.pred), None)
     }
-}
-
-fn scalar<T: Element>(
-    reduction: Reduction,
-    run: impl FnOnce(TensorMut<'_, T>) -> Result<(), Error>,
-) -> Result<T, Error> {
-    if !reduction.is_scalar() {
-        return Err(Error::NotScalar { reduction });
-    }
-    let mut loss = T::ZERO;
-    run(TensorMut::of_value(&mut loss))?;
-    Ok(loss)
-}
-
-/// A new array of zeros, where there is memory for it.
-fn zeros<T: Element, D: Dimension>(shape: D) -> Result<Array<T, D>, Error> {
-    let elements: usize = shape.slice().iter().product();
-    let mut values = Vec::new();
-    if values.try_reserve_exact(elements).is_err() {
-        return Err(Error::Memory { elements });
-    }
-    values.resize(elements, T::ZERO);
-    Array::from_shape_vec(shape, values).map_err(|_| Error::Memory { elements })
-}
-
-/// The predictions, and where their gradient goes.
-enum Pred<'p, 'a, T> {
-    Read(&'p Tensor<'a, T>),
-    Copy(&'p Tensor<'a, T>, TensorMut<'p, T>),
-    InPlace(TensorMut<'p, T>),
 }
 
 /// The shapes of a call.
@@ -418,21 +389,18 @@ impl Shapes {
 /// Checks everything, then computes.
 fn run<T: Element>(
     settings: &Settings<'_, T>,
-    pred: Pred<'_, '_, T>,
+    pred: Given<'_, '_, T>,
     loss: Option<TensorMut<'_, T>>,
 ) -> Result<(), Error> {
     let mut tools = settings.tools.borrow_mut();
-    let shape = match &pred {
-        Pred::Read(pred) | Pred::Copy(pred, _) => &pred.shape,
-        Pred::InPlace(pred) => &pred.shape,
-    };
+    let shape = pred.shape();
     let Checked {
         shapes,
         limits,
         factors,
         divisor,
     } = Checked::new(settings, &tools, shape)?;
-    if let Pred::Copy(pred, grad) = &pred {
+    if let Given::Copy(pred, grad) = &pred {
         checks::shape("grad", &grad.shape, &pred.shape)?;
     }
     if let Some(loss) = &loss {
@@ -440,9 +408,9 @@ fn run<T: Element>(
     }
     let axes = shapes.axes;
     let frames = match pred {
-        Pred::Read(pred) => Frames::read(pred, axes),
-        Pred::Copy(pred, grad) => Frames::copy(pred, grad, axes),
-        Pred::InPlace(pred) => Frames::in_place(pred, axes),
+        Given::Read(pred) => Frames::read(pred, axes),
+        Given::Copy(pred, grad) => Frames::copy(pred, grad, axes),
+        Given::InPlace(pred) => Frames::in_place(pred, axes),
     };
     let Tools { workspace, status } = &mut *tools;
     let samples = Grid::new(&shapes.samples, Some(0), &[]);
