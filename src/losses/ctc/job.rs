@@ -5,7 +5,7 @@ use super::forward::{Forward, Passed};
 use super::half::{Half, Setting};
 use super::labels::{Labels, Limits, Place};
 use super::plan::Extent;
-use super::sequence::{Sequence, Wide};
+use super::sequence::{Sequence, Wide, Widened};
 use super::{CtcLoss, CtcStatus};
 use crate::element::Element;
 use crate::simd::dispatch;
@@ -46,6 +46,13 @@ pub struct Job<'a, T> {
 pub(super) trait Results {
     fn take(&mut self, sample: usize, loss: f64, status: CtcStatus);
 }
+
+/// Loss for each frame below which a loss in `f32` is computed again in `f64`.
+///
+/// A dominating path whose mantissa stays just above 1 is rounded by up to 2⁻²⁴ a frame, always the
+/// same way where frames are alike, and a little more where it is one of two. From 1 on the
+/// contract allows 1.7 times that.
+const CONFIDENT: f64 = 1.0;
 
 /// What the workers share.
 struct Shared<'s, 'a, T> {
@@ -251,19 +258,37 @@ struct Sample<'x, 's, 'a, T> {
     scale: f64,
 }
 
+/// What both halves know where they meet.
+struct Met {
+    loss: f64,
+    /// The exponent of the probability of all paths.
+    exponent: f64,
+    /// Whether the exponents sufficed.
+    exact: bool,
+}
+
+fn is_f64<W>() -> bool {
+    size_of::<W>() == size_of::<f64>()
+}
+
 /// How many frames the first half has.
 fn middle(extent: Extent) -> usize {
     extent.frames.div_ceil(2)
 }
 
 impl<T: Element + Plain> Sample<'_, '_, '_, T> {
-    /// What a sample takes of the workspace, in either type.
+    /// What a sample takes of the workspace, in either type or in both.
     fn bytes(extent: Extent) -> usize {
-        let (first, second) = (middle(extent), extent.frames - middle(extent));
-        let own = Half::<T>::bytes(extent, first).saturating_add(Half::<T>::bytes(extent, second));
-        let wide =
-            Half::<f64>::bytes(extent, first).saturating_add(Half::<f64>::bytes(extent, second));
-        own.max(wide)
+        fn halves<W: Element + Plain>(extent: Extent) -> usize {
+            let (first, second) = (middle(extent), extent.frames - middle(extent));
+            Half::<W>::bytes(extent, first).saturating_add(Half::<W>::bytes(extent, second))
+        }
+        let wide = halves::<f64>(extent);
+        if is_f64::<T>() {
+            return wide;
+        }
+        let loss = halves::<f64>(extent.without_grad());
+        halves::<T>(extent).saturating_add(loss).max(wide)
     }
 
     /// The loss, before any factor; the gradient is written.
@@ -292,58 +317,30 @@ impl<T: Element + Plain> Sample<'_, '_, '_, T> {
         [mut head, mut tail]: [Q; 2],
         mut room: Room<'_>,
     ) -> Option<f64> {
-        let Shared {
-            level,
-            limits,
-            labels,
-            ..
-        } = *self.shared;
-        let Extent { frames, .. } = self.extent;
-        let half = middle(self.extent);
-        let mut first = Half::<W>::new(self.extent, half, limits.blank, &mut room);
-        let mut second = Half::<W>::new(self.extent, frames - half, limits.blank, &mut room);
-        let label = |at| labels.get(limits, self.place, at).unwrap_or(0) as u32;
-        first.set_labels((0..self.place.len).map(label));
-        second.set_labels((0..self.place.len).rev().map(label));
-        let early = first.can_write_early(&head) && second.can_write_early(&tail);
-        let settings = [false, true].map(|backward| Setting {
-            log_probs: self.shared.loss.log_probs,
-            backward,
-            start: if backward {
-                frames.saturating_sub(1)
-            } else {
-                0
-            },
-            scale: self.scale,
-            early,
-            stream: self.shared.stream,
-        });
-        let forward = |half, sequence, setting| {
-            dispatch(
-                level,
-                Forward {
-                    half,
-                    sequence,
-                    setting,
-                },
-            )
-        };
-        let (of_head, of_tail) = self.both(
-            || forward(&mut first, &mut head, settings[0]),
-            || forward(&mut second, &mut tail, settings[1]),
-        );
-        let is_f64 = size_of::<W>() == size_of::<f64>();
-        if !(is_f64 || of_head.exact && of_tail.exact) {
+        let level = self.shared.level;
+        let mut halves = self.halves::<W>(self.extent, &mut room);
+        let early = halves[0].can_write_early(&head) && halves[1].can_write_early(&tail);
+        let settings = self.settings(early);
+        let Met {
+            mut loss,
+            exponent,
+            exact,
+        } = self.forward(&mut halves, [&mut head, &mut tail], settings);
+        if !(is_f64::<W>() || exact) {
             return None;
         }
-        let total = first.meet(&second);
-        let loss = self.loss(of_head, of_tail, total.mantissa, total.exponent);
+        // Before the way back, which may write over the frames.
+        if !is_f64::<W>() && loss.abs() < CONFIDENT * self.extent.frames as f64 {
+            let mut halves = self.halves::<f64>(self.extent.without_grad(), &mut room);
+            let frames: [&mut dyn Sequence<f64>; 2] = [&mut Widened(&head), &mut Widened(&tail)];
+            loss = self.forward(&mut halves, frames, self.settings(false)).loss;
+        }
         if !self.extent.grad || !loss.is_finite() {
             return Some(loss);
         }
-        first.take_future(&second);
-        second.take_future(&first);
-        let exponent = total.exponent;
+        let [first, second] = &mut halves;
+        first.take_future(second);
+        second.take_future(first);
         let backward = |half, sequence, setting| {
             dispatch(
                 level,
@@ -356,10 +353,71 @@ impl<T: Element + Plain> Sample<'_, '_, '_, T> {
             );
         };
         self.both(
-            || backward(&mut first, &mut head, settings[0]),
-            || backward(&mut second, &mut tail, settings[1]),
+            || backward(first, &mut head, settings[0]),
+            || backward(second, &mut tail, settings[1]),
         );
         Some(loss)
+    }
+
+    /// Both halves, their labels laid out.
+    fn halves<'w, W: Element + Plain>(
+        &self,
+        extent: Extent,
+        room: &mut Room<'w>,
+    ) -> [Half<'w, W>; 2] {
+        let Shared { limits, labels, .. } = *self.shared;
+        let half = middle(extent);
+        let mut first = Half::new(extent, half, limits.blank, room);
+        let mut second = Half::new(extent, extent.frames - half, limits.blank, room);
+        let label = |at| labels.get(limits, self.place, at).unwrap_or(0) as u32;
+        first.set_labels((0..self.place.len).map(label));
+        second.set_labels((0..self.place.len).rev().map(label));
+        [first, second]
+    }
+
+    fn settings(&self, early: bool) -> [Setting; 2] {
+        [false, true].map(|backward| Setting {
+            log_probs: self.shared.loss.log_probs,
+            backward,
+            start: if backward {
+                self.extent.frames.saturating_sub(1)
+            } else {
+                0
+            },
+            scale: self.scale,
+            early,
+            stream: self.shared.stream,
+        })
+    }
+
+    /// Takes both halves to where they meet.
+    fn forward<W: Element + Plain>(
+        &self,
+        [first, second]: &mut [Half<'_, W>; 2],
+        [head, tail]: [&mut dyn Sequence<W>; 2],
+        settings: [Setting; 2],
+    ) -> Met {
+        let level = self.shared.level;
+        let forward = |half, sequence, setting| {
+            dispatch(
+                level,
+                Forward {
+                    half,
+                    sequence,
+                    setting,
+                },
+            )
+        };
+        let (of_head, of_tail) = self.both(
+            || forward(first, head, settings[0]),
+            || forward(second, tail, settings[1]),
+        );
+        let total = first.meet(second);
+        Met {
+            exact: of_head.exact && of_tail.exact,
+            loss: self.loss(of_head, of_tail, total.mantissa, total.exponent),
+            exponent: total.exponent,
+        }
     }
 
     /// Runs both halves, on two threads where there are some to spare.

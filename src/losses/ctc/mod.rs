@@ -131,9 +131,11 @@ pub enum CtcStatus {
 /// Of `f32` logits, at any length, against [`contract::CTC`](crate::contract::CTC): the loss is
 /// within 10⁻⁷ of itself or 2·10⁻⁸ a frame, whichever is more, the gradient within 10⁻⁶.
 /// Probabilities are a mantissa times a power of 2 each, so that nothing underflows, and each
-/// frame's posteriors are divided by their own sum. Paths are left out of the gradient where
-/// together they hold less than 2⁻³⁹ of the probability of all, once every sixteen frames: 6·10⁻⁹
-/// of a posterior in 100,000 frames.
+/// frame's posteriors are divided by their own sum. Where a loss is below 1 for each of its frames,
+/// so that roundings could matter, its path probabilities are summed once more in `f64`. Paths are
+/// left out of the gradient where together they hold less than 2⁻³⁹ of the probability of all, once
+/// every sixteen frames: 1.2·10⁻⁸ of a posterior in 100,000 frames. Of `f64` it is 2⁻⁶⁸, once every
+/// eight, against [`contract::CTC_F64`](crate::contract::CTC_F64).
 ///
 /// The bits of a sample are the same at every [`Level`](crate::Level), on any number of threads,
 /// alone and in a batch. Samples are computed at the same time, and both halves of one where there

@@ -14,6 +14,16 @@ pub(super) struct Extent {
     pub(super) grad: bool,
 }
 
+impl Extent {
+    /// The same for a loss alone.
+    pub(super) fn without_grad(self) -> Self {
+        Self {
+            grad: false,
+            ..self
+        }
+    }
+}
+
 /// Bytes of rows that a half keeps without checkpoints.
 const KEPT: usize = 512 << 10;
 

@@ -7,6 +7,9 @@ pub(super) trait Sequence<W>: Send + Sync {
     /// A frame: where it lies, or in `buffer`.
     fn row<'b>(&'b self, frame: usize, buffer: &'b mut [W]) -> &'b [W];
 
+    /// A frame, converted.
+    fn widen(&self, frame: usize, buffer: &mut [f64]);
+
     /// The place of a frame's gradient, if it can be written to directly.
     fn place(&mut self, frame: usize) -> Option<&mut [W]>;
 
@@ -23,6 +26,10 @@ pub(super) trait Sequence<W>: Send + Sync {
 impl<T: Element> Sequence<T> for Frames<'_, T> {
     fn row<'b>(&'b self, frame: usize, buffer: &'b mut [T]) -> &'b [T] {
         self.row(frame, buffer)
+    }
+
+    fn widen(&self, frame: usize, buffer: &mut [f64]) {
+        self.read_each(frame, buffer, T::to_f64);
     }
 
     fn place(&mut self, frame: usize) -> Option<&mut [T]> {
@@ -47,8 +54,12 @@ pub(super) struct Wide<'f, T>(pub(super) Frames<'f, T>);
 
 impl<T: Element> Sequence<f64> for Wide<'_, T> {
     fn row<'b>(&'b self, frame: usize, buffer: &'b mut [f64]) -> &'b [f64] {
-        self.0.read_each(frame, buffer, T::to_f64);
+        self.widen(frame, buffer);
         buffer
+    }
+
+    fn widen(&self, frame: usize, buffer: &mut [f64]) {
+        self.0.read_each(frame, buffer, T::to_f64);
     }
 
     fn place(&mut self, _: usize) -> Option<&mut [f64]> {
@@ -58,6 +69,36 @@ impl<T: Element> Sequence<f64> for Wide<'_, T> {
     fn write(&mut self, frame: usize, values: &[f64]) {
         self.0
             .write(frame, values.iter().map(|&value| T::from_f64(value)));
+    }
+
+    fn is_copy(&self) -> bool {
+        false
+    }
+
+    fn rows_and_place(&mut self, _: [usize; 3], _: usize) -> ([&[f64]; 3], &mut [f64]) {
+        unreachable!("these frames are converted one by one")
+    }
+}
+
+/// Frames that are read in `f64` while their gradient is still to be computed in `W`.
+pub(super) struct Widened<'f, W>(pub(super) &'f dyn Sequence<W>);
+
+impl<W> Sequence<f64> for Widened<'_, W> {
+    fn row<'b>(&'b self, frame: usize, buffer: &'b mut [f64]) -> &'b [f64] {
+        self.widen(frame, buffer);
+        buffer
+    }
+
+    fn widen(&self, frame: usize, buffer: &mut [f64]) {
+        self.0.widen(frame, buffer);
+    }
+
+    fn place(&mut self, _: usize) -> Option<&mut [f64]> {
+        None
+    }
+
+    fn write(&mut self, _: usize, _: &[f64]) {
+        unreachable!("these frames are only read")
     }
 
     fn is_copy(&self) -> bool {
