@@ -94,8 +94,11 @@ fn losses(criterion: &mut Criterion) {
     }
 }
 
-/// Losses of one element at a time, with their names.
-const ELEMENTWISE: [(&str, fn(&mut Data)); 9] = [
+/// What is timed, with its name.
+type Timed = (&'static str, fn(&mut Data));
+
+/// Losses of one element at a time.
+const ELEMENTWISE: [Timed; 9] = [
     ("l1", |data| elementwise!(L1Loss::new(), data)),
     ("l2", |data| elementwise!(L2Loss::new(), data)),
     ("huber", |data| elementwise!(HuberLoss::default(), data)),
