@@ -33,7 +33,10 @@ impl<W: Element + Plain> Half<'_, W> {
     /// Posteriors are exchanged to frames in lanes, so that labels of the same class add up as
     /// whole vectors, in their order; and back.
     #[inline(always)]
-    #[allow(clippy::too_many_arguments)]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "a group of frames and all that belongs to it"
+    )]
     pub(super) fn write<S: Isa>(
         &mut self,
         simd: S,

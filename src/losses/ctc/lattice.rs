@@ -142,7 +142,10 @@ where
 ///
 /// From block `ceiling` on nothing is read.
 #[inline(always)]
-#[allow(clippy::too_many_arguments)]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "a frame and all that belongs to it"
+)]
 pub(super) fn backward<W: Functions, S: Isa>(
     simd: S,
     row: &mut [W],
