@@ -208,11 +208,17 @@ fn poisson(problem: &Problem<f64>, from_logits: bool, full: LogFactorial) -> Ter
     reference::poisson_nll(pred, label, from_logits, 1e-8, full)
 }
 
-/// The entry of that name.
-pub fn case<T: Real>(name: &str) -> Case<T> {
+/// The table and the variants.
+pub fn table_and_variants<T: Real>() -> Vec<Case<T>> {
     let mut all = table();
     all.extend(variants());
-    all.into_iter()
+    all
+}
+
+/// The entry of that name.
+pub fn case<T: Real>(name: &str) -> Case<T> {
+    table_and_variants()
+        .into_iter()
         .find(|case| case.name == name)
         .expect("an entry of the table")
 }
@@ -622,7 +628,7 @@ fn draw_rates<T: Real>(shape: &[usize], _: usize, random: &mut Random) -> Proble
     let pred = filled(shape, || match random.below(12) {
         0 => 0.0,
         1 => 1.0,
-        2 => 10.0_f64.powf(-12.0 * random.unit()),
+        2 => random.small(40),
         _ => scale * random.exponential(),
     });
     without(pred, draw_counts(shape, random))
@@ -649,8 +655,8 @@ fn draw_probabilities<T: Real>(shape: &[usize], _: usize, random: &mut Random) -
     let pred = filled(shape, || match random.below(8) {
         0 => 0.0,
         1 => 1.0,
-        2 => 10.0_f64.powf(-14.0 * random.unit()),
-        3 => 1.0 - 10.0_f64.powf(-14.0 * random.unit()),
+        2 => random.small(46),
+        3 => 1.0 - random.small(46),
         _ => random.unit(),
     });
     without(pred, Label::Dense(filled(shape, || binary_label(random))))

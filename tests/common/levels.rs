@@ -1,7 +1,8 @@
-//! The levels that this CPU can run, and a word about those it cannot.
+//! The levels that this CPU can run and those that it was promised to run, and how large tests are
+//! where everything is slow.
 
 use std::io::Write;
-use std::sync::Once;
+use std::sync::{LazyLock, Once};
 
 use lossgrad::{Exec, Level, Threading};
 
@@ -16,7 +17,9 @@ const OF_THIS_ARCHITECTURE: [&str; 1] = ["scalar"];
 static SAID: Once = Once::new();
 
 /// Every level of this CPU. Says once, past the test runner's capture, which levels of this
-/// architecture are left untested because the CPU lacks them.
+/// architecture are left untested because the CPU lacks them; fails where `LOSSGRAD_LEVELS` names
+/// one that is missing.
+#[track_caller]
 pub fn levels() -> Vec<Level> {
     let levels: Vec<Level> = Level::all().collect();
     let names: Vec<String> = levels.iter().map(Level::to_string).collect();
@@ -35,7 +38,28 @@ pub fn levels() -> Vec<Level> {
             );
         }
     });
+    if let Some(promised) = variable("LOSSGRAD_LEVELS")
+        && let Err(broken) = holds(&promised, &names)
+    {
+        panic!("LOSSGRAD_LEVELS is {promised:?}: {broken}");
+    }
     levels
+}
+
+/// Whether a CPU that has the levels `present` has all of `promised`, names separated by commas.
+pub fn holds(promised: &str, present: &[String]) -> Result<(), String> {
+    for name in promised.split(',').map(str::trim) {
+        if !["scalar", "v3", "v4", "neon"].contains(&name) {
+            return Err(format!(
+                "{name:?} is no level, there are scalar, v3, v4 and neon"
+            ));
+        }
+        if !present.iter().any(|level| level == name) {
+            let present = present.join(", ");
+            return Err(format!("this CPU lacks {name}, it has {present}"));
+        }
+    }
+    Ok(())
 }
 
 /// Runs `test` once per level, on the calling thread.
@@ -45,8 +69,26 @@ pub fn for_each_level(mut test: impl FnMut(Exec)) {
     }
 }
 
-/// Whether the CPU is real. Under emulation a hundred times the time buys nothing more, so the
-/// largest tests shrink; `LOSSGRAD_EMULATED` says so.
+/// By what the largest tests shrink, 1 unless `LOSSGRAD_SHRINK` says otherwise: under emulation and
+/// under a sanitizer many times the time buys nothing more.
+static SHRINK: LazyLock<usize> = LazyLock::new(|| match variable("LOSSGRAD_SHRINK") {
+    None => 1,
+    Some(factor) => match factor.parse() {
+        Ok(factor @ 1..) => factor,
+        _ => panic!("LOSSGRAD_SHRINK is {factor:?}, expected a whole number from 1 on"),
+    },
+});
+
+/// A size, a length or a number of rounds that takes long, as it is on this machine.
+pub fn shrunk(size: usize) -> usize {
+    size.div_ceil(*SHRINK)
+}
+
+/// Whether sizes are smaller than they are written.
 pub fn emulated() -> bool {
-    std::env::var_os("LOSSGRAD_EMULATED").is_some()
+    *SHRINK > 1
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }

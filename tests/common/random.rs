@@ -1,4 +1,5 @@
-//! A small generator of reproducible numbers.
+//! A small generator of reproducible numbers: by exact operations alone, so that every platform draws
+//! the same.
 
 /// SplitMix64.
 #[derive(Clone)]
@@ -29,19 +30,41 @@ impl Random {
 
     /// In [0, 1).
     pub fn unit(&mut self) -> f64 {
-        (self.bits() >> 11) as f64 * 2.0_f64.powi(-53)
+        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     pub fn within(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.unit()
     }
 
-    /// Exponentially distributed with mean 1.
+    /// Exponentially distributed with mean 1, by von Neumann's method: uniform numbers are drawn as
+    /// long as they fall; where an odd number of them did, the first is the part behind the point.
     pub fn exponential(&mut self) -> f64 {
-        -(-self.unit()).ln_1p()
+        let mut whole = 0.0;
+        loop {
+            let first = self.unit();
+            let (mut last, mut odd) = (first, true);
+            loop {
+                let next = self.unit();
+                if next >= last {
+                    break;
+                }
+                (last, odd) = (next, !odd);
+            }
+            if odd {
+                return whole + first;
+            }
+            whole += 1.0;
+        }
     }
 
-    /// Roughly normal (a sum of twelve uniform numbers), without libm.
+    /// At most 1, and as often in each of that many halvings as in any other.
+    pub fn small(&mut self, halvings: usize) -> f64 {
+        let halvings = self.below(halvings) as u64;
+        (1.0 - 0.5 * self.unit()) / (1_u64 << halvings) as f64
+    }
+
+    /// Roughly normal: a sum of twelve uniform numbers.
     pub fn normal(&mut self) -> f64 {
         (0..12).map(|_| self.unit()).sum::<f64>() - 6.0
     }
