@@ -503,6 +503,29 @@ fn probabilities_next_to_zero_and_one() {
     check::<f64>();
 }
 
+/// A label that leaves the logarithm of a negative number out does not make a probability of it.
+#[test]
+fn probabilities_outside_their_range_cost_nan() {
+    fn check<T: Real>() {
+        let beyond = [-1.0, 2.0, -1e-3, 1.001, f64::NEG_INFINITY, f64::INFINITY];
+        for label in [0.0, 1.0, 0.5] {
+            let cases: Vec<_> = beyond.iter().map(|&pred| (pred, label)).collect();
+            for pos_weight in [None, Some(3.0)] {
+                let name = match pos_weight {
+                    Some(_) => "sigmoid_bce from_sigmoid pos_weight",
+                    None => "sigmoid_bce from_sigmoid",
+                };
+                let results = check_elements::<T>(name, &cases, pos_weight, None);
+                for ((loss, _), pred) in results.into_iter().zip(beyond) {
+                    assert!(loss.wide().is_nan(), "{pred} costs {loss} for {label}");
+                }
+            }
+        }
+    }
+    check::<f32>();
+    check::<f64>();
+}
+
 #[test]
 fn differences_at_the_ends_of_the_range() {
     let inf = f32::INFINITY;

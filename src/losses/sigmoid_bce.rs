@@ -206,9 +206,10 @@ impl OfProbability {
         let ln_rest = low.select(of_larger, of_smaller);
         let to_positive = positive / (x + epsilon);
         let to_negative = negative / ((one - x) + epsilon);
-        // A label of 0 or 1 leaves one term, whatever the other's logarithm is: only a NaN counts.
+        // A label of 0 or 1 leaves one term, however infinite the other's logarithm is. Outside of
+        // the domain one of them is NaN.
         let (none_positive, none_negative) = (positive.eq(zero), negative.eq(zero));
-        let valid = x.eq(x);
+        let valid = of_smaller.eq(of_smaller);
         let of_positive = (none_positive & valid).select(zero, positive * ln_x);
         let of_negative = (none_negative & valid).select(zero, negative * ln_rest);
         let to_positive = (none_positive & valid).select(zero, to_positive);
