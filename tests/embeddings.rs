@@ -489,6 +489,31 @@ fn distances_of_long_vectors() {
     });
 }
 
+/// Products of many entries, which a long running sum would round too often: vectors that show it.
+#[test]
+fn angles_of_long_vectors() {
+    let case = case::<f64>("cosine_embedding");
+    for seed in [263, 855, 1186, 1529] {
+        let random = &mut Random::new(seed);
+        let shape = [1, 16_384];
+        let input1 = ArrayD::from_shape_simple_fn(&shape[..], || random.normal());
+        let input2 = input1.mapv(|x| 3.0 * x + random.normal());
+        let problem = Problem {
+            pred: input1,
+            others: vec![input2],
+            label: Label::Sparse(array![1].into_dyn()),
+            pos_weight: None,
+        };
+        for_each_level(|exec| {
+            let request = Request::default().exec(exec);
+            let reduced = expected(&case, &problem, &request);
+            let outcome = fused(&case, &problem, &request);
+            let what = format!("vectors of seed {seed} at {}", exec.level);
+            assert_outcome(&outcome, &reduced, &what);
+        });
+    }
+}
+
 /// Distances beyond the type count as its largest number: no finite vector is a masked one.
 #[test]
 fn distances_beyond_the_range() {

@@ -7,6 +7,7 @@
 pub(crate) mod all_pairs;
 mod compiled;
 pub(crate) mod elementwise;
+mod gathered;
 mod integers;
 mod operand;
 mod outputs;
@@ -19,6 +20,7 @@ mod unit_scale;
 
 pub(crate) use compiled::compiled;
 pub use compiled::{Compiled, Work};
+pub(crate) use gathered::Gathered;
 pub(crate) use integers::Integers;
 pub(crate) use operand::Operand;
 pub(crate) use outputs::Outputs;

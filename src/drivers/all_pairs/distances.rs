@@ -1,7 +1,7 @@
 use super::SLAB;
-use super::gathered::Gathered;
 use super::tree::{self, Products, TREE};
 use crate::Exec;
+use crate::drivers::Gathered;
 use crate::element::Element;
 use crate::parallel::{self, for_each_part};
 use crate::simd::{Isa, Kernel, Lanes, Sum, dispatch};

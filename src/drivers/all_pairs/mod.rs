@@ -6,7 +6,6 @@
 //! Nothing is kept but a matrix of some rows against all, which the caller holds.
 
 mod distances;
-mod gathered;
 mod pull;
 mod tree;
 

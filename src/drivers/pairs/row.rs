@@ -1,7 +1,7 @@
 use super::scratch::Scratch;
 use super::{PairLoss, Pairs};
-use crate::drivers::Outputs;
 use crate::drivers::terms::SUM_BLOCK;
+use crate::drivers::{Gathered, Outputs};
 use crate::element::Element;
 use crate::math::powers::{exponent, normal_exponent, power_of_two};
 use crate::simd::{InOut, Isa, Lanes, Sum};
@@ -47,7 +47,7 @@ where
         scratch: &mut Option<&mut Scratch<T, K>>,
     ) -> [f64; J] {
         let scales = exponents.map(|exponent| Lanes::splat(simd, power_of_two::<T>(exponent)));
-        let mut sums = [Sum::zero(simd); J];
+        let mut sums = [Gathered::zero(simd); J];
         for piece in Scratch::pieces(scratch, &entries) {
             let mut rooms = Scratch::rooms(scratch).into_iter();
             let rows = outputs.operands.each_ref().map(|operand| {
@@ -78,13 +78,13 @@ where
                     at += T::LANES;
                 }
                 for (sum, block) in sums.iter_mut().zip(block) {
-                    *sum = sum.plus(block);
+                    sum.gather(block);
                 }
             }
         }
         let mut folded = [0.0; J];
         for (folded, sum) in folded.iter_mut().zip(sums) {
-            *folded = sum.fold();
+            *folded = sum.total().fold();
         }
         folded
     }

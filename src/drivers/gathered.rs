@@ -1,10 +1,10 @@
-use crate::drivers::terms::SUM_BLOCK;
+use super::terms::SUM_BLOCK;
 use crate::simd::{Isa, Sum};
 
 /// A sum of many sums, some of which are gathered before they go to the whole: a long running sum
 /// loses digits of f64.
 #[derive(Clone, Copy)]
-pub(super) struct Gathered<S: Isa> {
+pub(crate) struct Gathered<S: Isa> {
     whole: Sum<S>,
     some: Sum<S>,
     count: usize,
@@ -12,7 +12,7 @@ pub(super) struct Gathered<S: Isa> {
 
 impl<S: Isa> Gathered<S> {
     #[inline(always)]
-    pub(super) fn zero(simd: S) -> Self {
+    pub(crate) fn zero(simd: S) -> Self {
         Self {
             whole: Sum::zero(simd),
             some: Sum::zero(simd),
@@ -21,7 +21,7 @@ impl<S: Isa> Gathered<S> {
     }
 
     #[inline(always)]
-    pub(super) fn gather(&mut self, sum: Sum<S>) {
+    pub(crate) fn gather(&mut self, sum: Sum<S>) {
         self.some = self.some.plus(sum);
         self.count += 1;
         if self.count == SUM_BLOCK {
@@ -32,7 +32,7 @@ impl<S: Isa> Gathered<S> {
     }
 
     #[inline(always)]
-    pub(super) fn total(self) -> Sum<S> {
+    pub(crate) fn total(self) -> Sum<S> {
         self.whole.plus(self.some)
     }
 }
