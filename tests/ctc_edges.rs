@@ -424,6 +424,7 @@ fn ctc_edge_masks_of_the_lowest_number() {
                 "column {column}"
             );
             assert_eq!(outcome.loss[0] > 1e38, column == 0, "{}", outcome.loss);
+            assert_eq!(outcome.status, [CtcStatus::Feasible]);
             // As if the class were impossible.
             if column != 0 {
                 pred.column_mut(column).fill(f32::NEG_INFINITY);

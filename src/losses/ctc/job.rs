@@ -326,7 +326,8 @@ impl<T: Element + Plain> Sample<'_, '_, '_, T> {
             exponent,
             exact,
         } = self.forward(&mut halves, [&mut head, &mut tail], settings);
-        if !(is_f64::<W>() || exact) {
+        // A cost beyond the exponents looks like an impossible label.
+        if !is_f64::<W>() && !(exact && loss != f64::INFINITY) {
             return None;
         }
         // Before the way back, which may write over the frames.
