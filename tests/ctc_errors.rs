@@ -3,7 +3,9 @@
 mod common;
 
 use common::levels::for_each_level;
-use lossgrad::{CtcCall, CtcLabelLayout, CtcLayout, CtcLoss, CtcStatus, Error, Exec, Reduction};
+use lossgrad::{
+    CtcCall, CtcGreedy, CtcLabelLayout, CtcLayout, CtcLoss, CtcStatus, Error, Exec, Reduction,
+};
 use ndarray::{Array1, Array2, Array3, ArrayD, ArrayRefD, IxDyn, array, s};
 
 /// A call that is in order, to be spoilt.
@@ -597,4 +599,19 @@ fn ctc_errors_of_enormous_shapes() {
         .map(|view| view.to_owned());
     let error = CtcLoss::new().grad(&pred, &label.unwrap()).unwrap_err();
     assert!(matches!(error, Error::Memory { .. }), "{error}");
+}
+
+/// A decoder makes room for what it reads, and not before it knows that there is any.
+#[test]
+fn ctc_errors_of_enormous_shapes_to_be_decoded() {
+    let one = array![[[0.0_f32]]];
+    let none = one.slice(s![.., ..0, ..]);
+    let decoded = CtcGreedy::new().decode(&none.broadcast((2, 0, 1 << 58)).unwrap());
+    assert_eq!(decoded, Ok(vec![vec![], vec![]]));
+    let classes = one.broadcast((1, 1, 1 << 58)).unwrap();
+    let error = CtcGreedy::new().decode(&classes).unwrap_err();
+    assert_eq!(error, Error::Memory { elements: 1 << 58 });
+    let samples = none.broadcast((1 << 58, 0, 1)).unwrap();
+    let error = CtcGreedy::new().decode(&samples).unwrap_err();
+    assert_eq!(error, Error::Memory { elements: 1 << 58 });
 }

@@ -1,8 +1,9 @@
 use super::{CtcLayout, Integer, Integers};
 use crate::Error;
+use crate::call::zeros;
 use crate::element::Element;
 use crate::tensor::{Frames, Tensor};
-use ndarray::{ArrayRef, Dimension};
+use ndarray::{ArrayRef, Dimension, Ix1};
 
 /// Greedy (best-path) decoding: the likeliest class of every frame, repeats merged, blanks dropped.
 ///
@@ -73,8 +74,18 @@ impl CtcGreedy {
         let blank = super::labels::blank(self.blank, classes)?;
         super::labels::check_lengths("pred_lengths", lengths.as_ref(), samples, frames)?;
         let mut all = Frames::read(&pred, axes);
-        let mut buffer = vec![T::ZERO; classes];
-        let mut decoded = Vec::with_capacity(samples);
+        // Nothing is read of an empty batch, however many its classes.
+        let read = if samples == 0 || frames == 0 {
+            0
+        } else {
+            classes
+        };
+        let mut buffer = zeros(Ix1(read))?;
+        let buffer = buffer.as_slice_mut().expect("one run");
+        let mut decoded = Vec::new();
+        if decoded.try_reserve_exact(samples).is_err() {
+            return Err(Error::Memory { elements: samples });
+        }
         for sample in 0..samples {
             let frame = all.next_sample();
             let frames = lengths
@@ -83,7 +94,7 @@ impl CtcGreedy {
             let mut labels = Vec::new();
             let mut before = None;
             for at in 0..frames {
-                let class = likeliest(frame.row(at, &mut buffer));
+                let class = likeliest(frame.row(at, buffer));
                 if class != blank && before != Some(class) {
                     labels.push(class);
                 }
