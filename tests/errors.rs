@@ -249,6 +249,23 @@ fn upstream_that_is_not_one_per_returned_loss() {
     }
 }
 
+/// One sample has one loss, but the losses of a sum are none of a sample.
+#[test]
+fn upstream_per_sample_of_a_batch_of_one() {
+    for case in table::<f32>() {
+        for reduction in [Reduction::Mean, Reduction::Sum] {
+            let (problem, request) = call(&case, &[1, 1, 3]);
+            let request = Request {
+                reduction,
+                upstream: Some(ArrayD::zeros(vec![1])),
+                ..request
+            };
+            let error = refused(&case, &problem.views(), &request.views());
+            assert_message(&error, "upstream has shape [1], expected []");
+        }
+    }
+}
+
 #[test]
 fn positive_weight_that_does_not_broadcast() {
     let case = case::<f32>("sigmoid_bce pos_weight");
