@@ -46,9 +46,8 @@ pub struct Ctc {
 ///
 /// A label that no path reads as costs +∞ and has the gradient 0: one with more classes and
 /// repeats than frames, or one that needs a class of probability 0. No frames read as the empty
-/// label, at the cost 0. Frames
-/// whose softmax does not exist (a NaN, a +∞, nothing but −∞) make the loss NaN; a NaN
-/// log-probability does so where a path could take it. With the loss the whole gradient is NaN.
+/// label, at the cost 0. A NaN or a +∞ anywhere in enough frames, or a frame of logits that are
+/// nothing but −∞, makes the loss NaN, and with the loss the whole gradient.
 ///
 /// ```
 /// use lossgrad::reference;
@@ -82,6 +81,15 @@ pub fn ctc(input: &ArrayRef2<f64>, label: &[usize], blank: usize, log_probs: boo
             loss: 0.0,
             feasible: true,
             ..infeasible
+        };
+    }
+
+    let undefined = |x: &f64| x.is_nan() || *x == f64::INFINITY;
+    if input.iter().any(undefined) {
+        return Ctc {
+            loss: f64::NAN,
+            grad: Array2::from_elem(input.raw_dim(), f64::NAN),
+            feasible: true,
         };
     }
 

@@ -3,7 +3,7 @@
 use ndarray::{Array2, ArrayD, ArrayRefD, Axis};
 
 use super::maths::{part, sum};
-use super::reduction::{Reduced, Weighting};
+use super::reduction::{Factors, Reduced, Weighting};
 use super::terms::{Terms, resolve_axis};
 
 /// The SDML loss of a batch, reduced, with the gradient of x1 and with that of x2.
@@ -17,6 +17,8 @@ use super::terms::{Terms, resolve_axis};
 /// gradient of x1_i = Σ_j 2·c_i·(t_ij − p_ij)·(x1_i − x2_j)
 /// gradient of x2_j = Σ_i 2·c_i·(t_ij − p_ij)·(x2_j − x1_i)
 /// ```
+///
+/// A distance beyond the range of f64 counts as its largest number. A weight of 0 masks its pair.
 ///
 /// scale is the sum of the absolute values of the gradient's terms, where t_ij and p_ij make two.
 /// Slack is what rounding the
@@ -48,7 +50,13 @@ pub fn sdml(
         (_, false) => smoothing / (count - 1) as f64,
     });
     let distance = Array2::from_shape_fn([count, count], |(i, j)| {
-        sum(a[i].iter().zip(&b[j]).map(|(a, b)| (a - b) * (a - b)))
+        let square = sum(a[i].iter().zip(&b[j]).map(|(a, b)| (a - b) * (a - b)));
+        // f64::min would pass over a NaN.
+        if square == f64::INFINITY {
+            f64::MAX
+        } else {
+            square
+        }
     });
     let log_probability = Array2::from_shape_fn([count, count], |(i, j)| {
         let row = distance.row(i);
@@ -93,7 +101,11 @@ pub fn sdml(
         ..how.of_samples(x1.ndim(), axis, count)
     };
     let reduced = terms.reduce(&how);
-    let coefficient = terms.factors(&how).coefficient;
+    let Factors {
+        weight: mask,
+        coefficient,
+        ..
+    } = terms.factors(&how);
 
     let gradient = |of_x1: bool, weight: &dyn Fn(usize, usize) -> f64, absolute: bool| {
         let mut grad = ArrayD::zeros(x1.raw_dim());
@@ -101,7 +113,7 @@ pub fn sdml(
             for (k, place) in lane.iter_mut().enumerate() {
                 *place = sum((0..count).map(|other| {
                     let (i, j) = if of_x1 { (own, other) } else { (other, own) };
-                    if coefficient[[i]] == 0.0 {
+                    if mask[[i]] == 0.0 {
                         return 0.0;
                     }
                     let difference = match of_x1 {

@@ -40,8 +40,7 @@ pub fn softmax_ce_sparse(
     let row = |(x, &y): (Vec<f64>, &usize)| {
         assert!(y < x.len(), "label {y} of {} classes", x.len());
         if from_logits {
-            let one_hot: Vec<f64> = (0..x.len()).map(|j| f64::from(u8::from(j == y))).collect();
-            of_log_probabilities(&x, &one_hot)
+            of_log_probability(&x, y)
         } else {
             sparse_row(&x, y)
         }
@@ -193,6 +192,19 @@ fn dense_row(x: &[f64], y: &[f64]) -> Row {
     }
 }
 
+fn of_log_probability(x: &[f64], y: usize) -> Row {
+    // No other class is read, whatever it holds.
+    let one_hot: Vec<f64> = (0..x.len()).map(|j| f64::from(u8::from(j == y))).collect();
+    Row {
+        loss: -x[y],
+        magnitude: x[y].abs(),
+        loss_slack: 0.0,
+        grad: one_hot.iter().map(|share| -share).collect(),
+        grad_scale: one_hot,
+        grad_slack: vec![0.0; x.len()],
+    }
+}
+
 fn of_log_probabilities(x: &[f64], y: &[f64]) -> Row {
     let terms: Vec<f64> = x.iter().zip(y).map(|(&xj, &yj)| part(yj, -xj)).collect();
     Row {
@@ -304,6 +316,17 @@ mod tests {
             assert_eq!(terms.loss, array![0.5, 0.25].into_dyn());
             assert_eq!(terms.grad, -&label);
         }
+    }
+
+    #[test]
+    fn of_log_probabilities_a_class_is_read_alone() {
+        let x = array![[f64::NAN, -0.5, f64::NEG_INFINITY]].into_dyn();
+        let terms = softmax_ce_sparse(&x, &array![1].into_dyn(), -1, true);
+        assert_eq!(terms.loss, array![0.5].into_dyn());
+        assert_eq!(terms.grad, array![[0.0, -1.0, 0.0]].into_dyn());
+        let terms = softmax_ce_sparse(&x, &array![0].into_dyn(), -1, true);
+        assert!(terms.loss[0].is_nan());
+        assert_eq!(terms.grad, array![[-1.0, 0.0, 0.0]].into_dyn());
     }
 
     #[test]
