@@ -3,7 +3,7 @@
 mod common;
 
 use common::ctc::{Batch, Data, Expected, label, logits, shortest};
-use common::levels::{emulated, levels};
+use common::levels::{levels, shrunk};
 use common::random::Random;
 use lossgrad::{Exec, Level, Threading};
 use ndarray::{Array2, Array3};
@@ -32,7 +32,7 @@ fn check(batch: &Batch<f32>, levels: &[Level], what: &str) {
 #[test]
 fn ctc_accuracy_of_anything_small() {
     let mut random = Random::new(1);
-    for round in 0..if emulated() { 60 } else { 600 } {
+    for round in 0..shrunk(600) {
         let (samples, frames, classes) = (
             1 + random.below(4),
             1 + random.below(70),
@@ -103,11 +103,10 @@ fn ctc_accuracy_of_batches_like_those_of_recognisers() {
     }
 }
 
-/// One long sample. Emulated, a tenth of it.
+/// One long sample.
 #[track_caller]
 fn long(frames: usize, classes: usize, length: usize, kind: Data) {
-    let shrink = if emulated() { 10 } else { 1 };
-    let (frames, length) = (frames / shrink, length.div_ceil(shrink));
+    let (frames, length) = (shrunk(frames), shrunk(length));
     let mut random = Random::new((frames + length) as u64);
     let label = label(
         length,

@@ -9,7 +9,7 @@ use common::ctc::{
     shortest,
 };
 use common::layouts::{Laid, Layout};
-use common::levels::{emulated, for_each_level, levels};
+use common::levels::{for_each_level, levels, shrunk};
 use common::random::Random;
 use common::real::assert_same_bits;
 use lossgrad::{
@@ -42,7 +42,6 @@ fn infeasible<T>(outcome: &Outcome<T>) -> usize {
 #[test]
 fn ctc_same_bits_with_any_number_of_threads() {
     let mut random = Random::new(2);
-    let shrink = if emulated() { 10 } else { 1 };
     // Many samples; fewer than threads; one, short and long, which has to be shared too.
     for (samples, frames, classes, length) in [
         (33, 120, 30, 20),
@@ -51,8 +50,10 @@ fn ctc_same_bits_with_any_number_of_threads() {
         (1, 6000, 33, 700),
         (1, 6001, 33, 5),
     ] {
-        let frames = frames / if frames > 500 { shrink } else { 1 };
-        let length = length / if frames > 500 { shrink } else { 1 };
+        let (frames, length) = match frames {
+            ..=500 => (frames, length),
+            _ => (shrunk(frames), shrunk(length)),
+        };
         for kind in [Data::Normal(1.0), Data::Peaky] {
             let pred = logits::<f32>([samples, frames, classes], 0, kind, &mut random);
             let labels = (0..samples)
@@ -528,11 +529,7 @@ fn poison<T: Ctc>(frames: usize, exec: Exec, workspace: &mut Workspace) {
 #[test]
 fn ctc_memory_does_not_grow_with_frames_times_labels() {
     let mut random = Random::new(5);
-    let (frames, length) = if emulated() {
-        (1000, 150)
-    } else {
-        (10_000, 1500)
-    };
+    let (frames, length) = (shrunk(10_000), shrunk(1500));
     let pred = logits::<f32>([1, frames, 32], 0, Data::Normal(1.0), &mut random);
     let label = Array1::from(label(length, 32, 0, 30, &mut random)).insert_axis(Axis(0));
     let ctc = CtcLoss::new().blank(0);

@@ -6,7 +6,7 @@ mod common;
 use common::call::{Request, expected, fused};
 use common::cases::{Label, Problem, case};
 use common::contract::assert_outcome;
-use common::levels::{emulated, for_each_level};
+use common::levels::{for_each_level, shrunk};
 use common::random::Random;
 use common::real::Real;
 use lossgrad::{
@@ -421,9 +421,6 @@ fn a_workspace_is_lent_again_and_again() {
 /// More vectors than one group of rows of the matrix: gradients of x2 are gathered from several.
 #[test]
 fn a_batch_of_several_groups_of_rows() {
-    if emulated() {
-        return;
-    }
     fn check<T: Real>(vectors: usize) {
         let case = case::<T>("sdml");
         let problem = (case.draw)(&[vectors, 3], 0, &mut Random::new(25));
@@ -440,12 +437,7 @@ fn a_batch_of_several_groups_of_rows() {
 /// whole, and of one that is made in a few and in many parts.
 #[test]
 fn gradients_of_a_whole_batch_cancel() {
-    let sizes: &[usize] = if emulated() {
-        &[100]
-    } else {
-        &[300, 2000, 4500]
-    };
-    for &vectors in sizes {
+    for vectors in [300, 2000, 4500].map(shrunk) {
         let random = &mut Random::new(26);
         let mut draw = || Array2::from_shape_simple_fn([vectors, 3], || random.normal() as f32);
         let (x1, x2) = (draw(), draw());
@@ -465,7 +457,7 @@ fn gradients_of_a_whole_batch_cancel() {
 /// Squares of many entries, in a type that has nothing wider to add them in.
 #[test]
 fn distances_of_long_vectors() {
-    let len = if emulated() { 3000 } else { 65_536 };
+    let len = 65_536;
     let case = case::<f64>("sdml");
     let rows = |values: [f64; 2]| {
         let matrix = Array2::from_shape_fn([2, len], |(row, _)| values[row]);

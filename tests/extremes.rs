@@ -5,7 +5,7 @@ mod common;
 use common::call::{Form, Inputs, LabelView, Request, expected, fused};
 use common::cases::{Case, Label, Problem, Unit, case, table};
 use common::contract::assert_outcome;
-use common::levels::{emulated, for_each_level};
+use common::levels::{for_each_level, shrunk};
 use common::random::Random;
 use common::real::{Real, assert_same_bits};
 use lossgrad::{
@@ -1036,11 +1036,7 @@ fn upstream_per_row_reaches_its_row() {
 
 /// How many losses the largest sums have: more than f32 can count.
 fn many() -> usize {
-    if emulated() {
-        (1 << 18) + 1
-    } else {
-        (1 << 24) + 1
-    }
+    shrunk((1 << 24) + 1)
 }
 
 /// The sum in f64, with its rounding errors carried along.
@@ -1161,16 +1157,13 @@ fn the_mean_of_many_exponential_losses() {
 /// into memory.
 #[test]
 fn more_elements_than_a_signed_32_bit_number_counts() {
-    if emulated() {
-        return;
-    }
-    let (rows, length) = (65_537, 32_771);
+    let (rows, length) = (shrunk(65_537), 32_771);
     let random = &mut Random::new(15);
     let row = Array1::from_shape_simple_fn(length, || random.normal() as f32);
     let pred = row.broadcast([rows, length]).expect("one row");
     let zeros = Array1::<f32>::zeros(length);
     let label = zeros.broadcast([rows, length]).expect("one row");
-    assert!(pred.len() > 1 << 31);
+    assert!(pred.len() > shrunk(1 << 31));
 
     let one = L2Loss::new().loss(
         &row.view().insert_axis(Axis(0)),
@@ -1189,10 +1182,7 @@ fn more_elements_than_a_signed_32_bit_number_counts() {
 
 #[test]
 fn more_logits_than_a_signed_32_bit_number_counts() {
-    if emulated() {
-        return;
-    }
-    let (rows, length) = (65_537, 32_771);
+    let (rows, length) = (shrunk(65_537), 32_771);
     let random = &mut Random::new(16);
     let row = Array1::from_shape_simple_fn(length, || random.normal() as f32);
     let pred = row.broadcast([rows, length]).expect("one row");
