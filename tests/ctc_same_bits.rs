@@ -8,14 +8,13 @@ use common::ctc::{
     Batch, Ctc, Data, LAYOUTS, Outcome, assert_same, label, laid_out, logits, padded, serial,
     shortest,
 };
-use common::layouts::{Laid, Layout};
+use common::ctc_forms::{assert_every_form, assert_laid_out};
+use common::layouts::Layout;
 use common::levels::{for_each_level, levels, shrunk};
 use common::random::Random;
 use common::real::assert_same_bits;
-use lossgrad::{
-    CtcLabelLayout, CtcLayout, CtcLoss, CtcStatus, Exec, Level, Reduction, Threading, Workspace,
-};
-use ndarray::{Array0, Array1, Array2, Array3, ArrayD, Axis, IxDyn, arr0, s};
+use lossgrad::{CtcLayout, CtcLoss, CtcStatus, Exec, Level, Reduction, Threading, Workspace};
+use ndarray::{Array1, Array3, Axis, IxDyn, arr0, s};
 use rayon::ThreadPoolBuilder;
 
 /// Samples of every kind: long, short, repeated, empty, infeasible, without frames.
@@ -116,73 +115,14 @@ fn ctc_same_bits_alone_and_in_a_batch() {
 fn ctc_same_bits_in_every_layout() {
     fn check<T: Ctc>() {
         let batch = batch::<T>();
-        let lengths = Array1::from(batch.frames());
-        let label_lengths: Array1<u16> = batch.labels.iter().map(|l| l.len() as u16).collect();
         let mut random = Random::new(3);
         for_each_level(|exec| {
             let expected = batch.run(exec);
-            for (layout, label_layout) in LAYOUTS {
-                let tn = label_layout == CtcLabelLayout::Tn;
-                let pred = laid_out(&batch.pred, layout).into_dyn();
-                let labels = padded(&batch.labels);
-                let labels = if tn { labels.reversed_axes() } else { labels }.into_dyn();
+            for layouts in LAYOUTS {
                 let mut places = Layout::all(3);
                 places.extend((0..6).map(|_| Layout::random(3, &mut random)));
                 for place in &places {
-                    let pred = Laid::new(&pred, place, T::NAN);
-                    // −7 is no label: whoever reads it is found out.
-                    let labels = Laid::new(&labels, &Layout::random(2, &mut random), -7);
-                    let line = Layout::random(1, &mut random);
-                    let lengths = Laid::new(&lengths.clone().into_dyn(), &line, usize::MAX);
-                    let label_lengths =
-                        Laid::new(&label_lengths.clone().into_dyn(), &line, u16::MAX);
-                    let mut loss = Laid::filled(&[7], &Layout::random(1, &mut random), T::NAN);
-                    let grad_place = Layout::random(3, &mut random);
-                    let mut grad = Laid::filled(pred.view().shape(), &grad_place, T::NAN);
-                    let mut status = Laid::filled(&[7], &line, CtcStatus::Infeasible);
-                    batch
-                        .ctc()
-                        .layout(layout)
-                        .label_layout(label_layout)
-                        .on(&pred.view(), &labels.view())
-                        .pred_lengths(&lengths.view())
-                        .label_lengths(&label_lengths.view())
-                        .status(&mut status.view_mut())
-                        .exec(exec)
-                        .loss_and_grad_into(&mut loss.view_mut(), &mut grad.view_mut())
-                        .unwrap();
-                    let same = |a: T, b: T| a.bits() == b.bits();
-                    assert!(
-                        loss.margins_hold(same) && grad.margins_hold(same),
-                        "wrote around"
-                    );
-                    let grad: Array3<T> = grad.to_dense().into_dimensionality().unwrap();
-                    let outcome = Outcome {
-                        loss: loss.to_dense().into_dimensionality().unwrap(),
-                        grad: laid_out(&grad, layout),
-                        status: status.to_dense().into_iter().collect(),
-                    };
-                    assert_same(
-                        &outcome,
-                        &expected,
-                        &format!("{layout:?} {label_layout:?} {place:?}"),
-                    );
-
-                    // And in place.
-                    let mut pred = pred;
-                    batch
-                        .ctc()
-                        .layout(layout)
-                        .label_layout(label_layout)
-                        .in_place(&mut pred.view_mut(), &labels.view())
-                        .pred_lengths(&lengths.view())
-                        .exec(exec)
-                        .grad()
-                        .unwrap();
-                    assert!(pred.margins_hold(same), "wrote around the predictions");
-                    let grad: Array3<T> = pred.to_dense().into_dimensionality().unwrap();
-                    let grad = laid_out(&grad, layout).into_dyn();
-                    assert_same_bits(&grad, &expected.grad.clone().into_dyn(), "in place");
+                    assert_laid_out(&batch, layouts, place, &mut random, exec, &expected);
                 }
             }
         });
@@ -198,7 +138,6 @@ fn ctc_same_bits_in_every_form() {
         let mut batch = batch::<T>();
         for (log_probs, zero_infinity) in [(false, false), (true, false), (false, true)] {
             (batch.log_probs, batch.zero_infinity) = (log_probs, zero_infinity);
-            let (labels, lengths) = (padded(&batch.labels), Array1::from(batch.frames()));
             for_each_level(|exec| {
                 for reduction in [
                     Reduction::None,
@@ -207,75 +146,13 @@ fn ctc_same_bits_in_every_form() {
                     Reduction::Mean,
                     Reduction::Sum,
                 ] {
-                    forms(&batch, &labels, &lengths, reduction, exec);
+                    assert_every_form(&batch, reduction, exec);
                 }
             });
         }
     }
     check::<f32>();
     check::<f64>();
-}
-
-fn forms<T: Ctc>(
-    batch: &Batch<T>,
-    labels: &Array2<i32>,
-    lengths: &Array1<usize>,
-    reduction: Reduction,
-    exec: Exec,
-) {
-    let scalar = matches!(reduction, Reduction::Mean | Reduction::Sum);
-    let shape = if scalar { vec![] } else { vec![batch.len()] };
-    let ctc = batch.ctc();
-    let call = ctc
-        .on(&batch.pred, labels)
-        .pred_lengths(lengths)
-        .reduction(reduction)
-        .exec(exec);
-    let new_loss = || ArrayD::from_elem(IxDyn(&shape), T::NAN);
-    let new_grad = || Array3::from_elem(batch.pred.raw_dim(), T::NAN);
-
-    let (mut loss, mut grad) = (new_loss(), new_grad());
-    call.loss_and_grad_into(&mut loss, &mut grad).unwrap();
-    let loss_is = |other: &ArrayD<T>, form: &str| assert_same_bits(other, &loss, form);
-    let grad_is = |other: Array3<T>, form: &str| {
-        assert_same_bits(&other.into_dyn(), &grad.clone().into_dyn(), form);
-    };
-    let mut other = new_loss();
-    call.loss_into(&mut other).unwrap();
-    loss_is(&other, "loss_into");
-    let mut other = new_grad();
-    call.grad_into(&mut other).unwrap();
-    grad_is(other, "grad_into");
-    loss_is(&call.loss().unwrap(), "loss");
-    grad_is(call.grad().unwrap(), "grad");
-    let (both_loss, both_grad) = call.loss_and_grad().unwrap();
-    loss_is(&both_loss, "loss_and_grad");
-    grad_is(both_grad, "loss_and_grad");
-    if scalar {
-        let of = |value: T| Array0::from_elem((), value).into_dyn();
-        loss_is(&of(call.scalar().unwrap()), "scalar");
-        let mut other = new_grad();
-        let value = call.scalar_and_grad_into(&mut other).unwrap();
-        loss_is(&of(value), "scalar_and_grad_into");
-        grad_is(other, "scalar_and_grad_into");
-        let mut other = batch.pred.clone();
-        let call = ctc.in_place(&mut other, labels).pred_lengths(lengths);
-        let value = call.reduction(reduction).exec(exec).scalar().unwrap();
-        loss_is(&of(value), "scalar in place");
-        grad_is(other, "scalar in place");
-    }
-    let (mut other, mut place) = (new_loss(), batch.pred.clone());
-    let call = ctc.in_place(&mut place, labels).pred_lengths(lengths);
-    call.reduction(reduction)
-        .exec(exec)
-        .loss_into(&mut other)
-        .unwrap();
-    loss_is(&other, "loss_into in place");
-    grad_is(place, "loss_into in place");
-    let mut place = batch.pred.clone();
-    let call = ctc.in_place(&mut place, labels).pred_lengths(lengths);
-    call.reduction(reduction).exec(exec).grad().unwrap();
-    grad_is(place, "grad in place");
 }
 
 /// Straight from the loss, without setters.

@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::alone::{alone, part};
 use common::call::{Outcome, Places, Request, assert_every_form, fused, fused_at};
 use common::cases::{Case, Problem, Unit, table};
 use common::layouts::Layout;
@@ -220,41 +221,17 @@ fn batches_agree<T: Real>() {
                         ..plain.clone()
                     };
                     let whole = fused(&case, &problem, &request);
-                    // The axis of the losses that counts samples.
-                    let loss_axis = match reduction {
-                        Reduction::None if case.unit == Unit::Sample => 0,
-                        Reduction::None if case.unit == Unit::Class => batch,
-                        Reduction::None if case.classes() && class < batch => batch - 1,
-                        Reduction::None => batch,
-                        _ => 0,
-                    };
                     for first in [0, samples / 2, samples - 1] {
                         for count in [1, 2] {
                             let range = first..(first + count).min(samples);
-                            let class =
-                                (case.classes() && case.unit != Unit::Class).then_some(class);
-                            let part = problem.samples(batch, class, range.clone());
-                            let cut = |a: &ArrayD<T>, axis| {
-                                a.slice_axis(Axis(axis), range.clone().into()).to_owned()
-                            };
-                            let alone = Request {
-                                sample_weight: request
-                                    .sample_weight
-                                    .as_ref()
-                                    .map(|w| cut(w, batch)),
-                                ..request.clone()
-                            };
-                            let actual = fused(&case, &part, &alone);
+                            let (some, alone) = alone(&case, &problem, &request, range.clone());
                             let what = format!(
                                 "{} in {} of {shape:?} by {reduction:?}, samples {range:?}",
                                 case.name,
                                 T::NAME,
                             );
-                            let expected = Outcome {
-                                loss: cut(&whole.loss, loss_axis),
-                                grads: whole.grads.iter().map(|grad| cut(grad, batch)).collect(),
-                            };
-                            actual.assert_same(&expected, &what);
+                            let expected = part(&case, shape, &request, &whole, range);
+                            fused(&case, &some, &alone).assert_same(&expected, &what);
                         }
                     }
                 }

@@ -6,6 +6,7 @@ use ndarray::{ArrayD, ArrayRefD, ArrayViewD, ArrayViewMutD};
 
 use super::cases::{Case, Problem, Unit};
 use super::layouts::{Laid, Layout};
+use super::random::Random;
 use super::real::{Real, assert_same_bits, widen};
 
 /// What a loss is made from.
@@ -150,6 +151,15 @@ pub struct Setters<'a, T> {
     pub request: &'a Request<T>,
     pub sample_weight: Option<ArrayViewD<'a, T>>,
     pub upstream: Option<ArrayViewD<'a, T>>,
+}
+
+/// Weights or derivatives of upstream: some 0, some negative.
+pub fn factor<T: Real>(shape: &[usize], random: &mut Random) -> ArrayD<T> {
+    ArrayD::from_shape_simple_fn(shape, || match random.below(8) {
+        0 => T::of(0.0),
+        1 => T::of(-random.unit()),
+        _ => T::of(2.0 * random.unit()),
+    })
 }
 
 /// What goes in.

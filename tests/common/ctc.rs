@@ -20,6 +20,9 @@ pub struct Batch<T> {
     pub zero_infinity: bool,
     pub per_label: bool,
     pub weight: f64,
+    /// By sample; 1 where there are none.
+    pub sample_weight: Option<Array1<T>>,
+    pub upstream: Option<Array1<T>>,
 }
 
 /// What a call gives.
@@ -37,8 +40,12 @@ pub struct Expected {
     pub loss: Array1<f64>,
     pub grad: Array3<f64>,
     pub feasible: Vec<bool>,
-    /// By what each sample's loss and gradient were multiplied.
+    /// By what each sample's loss was multiplied.
     pub factor: Vec<f64>,
+    /// By what its gradient was.
+    pub coefficient: Vec<f64>,
+    /// The sum of each frame's largest log-probability, absolute; 0 of logits.
+    pub size: Vec<f64>,
     pub frames: Vec<usize>,
 }
 
@@ -80,6 +87,8 @@ impl<T: Ctc> Batch<T> {
             zero_infinity: false,
             per_label: false,
             weight: 1.0,
+            sample_weight: None,
+            upstream: None,
         }
     }
 
@@ -134,7 +143,15 @@ impl<T: Ctc> Batch<T> {
         Self {
             pred: self.pred.slice(s![kept.clone(), .., ..]).to_owned(),
             labels: self.labels[kept.clone()].to_vec(),
-            lengths: self.lengths.as_ref().map(|all| all[kept].to_vec()),
+            lengths: self.lengths.as_ref().map(|all| all[kept.clone()].to_vec()),
+            sample_weight: self
+                .sample_weight
+                .as_ref()
+                .map(|all| all.slice(s![kept.clone()]).to_owned()),
+            upstream: self
+                .upstream
+                .as_ref()
+                .map(|all| all.slice(s![kept]).to_owned()),
             ..self.clone()
         }
     }
@@ -153,6 +170,12 @@ impl<T: Ctc> Batch<T> {
         if self.lengths.is_some() {
             call = call.pred_lengths(&lengths);
         }
+        if let Some(weight) = &self.sample_weight {
+            call = call.sample_weight(weight);
+        }
+        if let Some(upstream) = &self.upstream {
+            call = call.upstream(upstream);
+        }
         call.loss_and_grad_into(&mut loss, &mut grad).unwrap();
         Outcome {
             loss,
@@ -169,6 +192,8 @@ impl<T: Ctc> Batch<T> {
             grad: Array3::zeros(self.pred.raw_dim()),
             feasible: Vec::new(),
             factor: Vec::new(),
+            coefficient: Vec::new(),
+            size: Vec::new(),
             frames: frames.clone(),
         };
         for (sample, label) in self.labels.iter().enumerate() {
@@ -180,15 +205,29 @@ impl<T: Ctc> Batch<T> {
             } else {
                 1
             };
-            let factor = self.weight / labels as f64;
+            let of =
+                |factors: &Option<Array1<T>>| factors.as_ref().map_or(1.0, |f| f[sample].wide());
+            let weight = T::of(self.weight).wide() * of(&self.sample_weight);
+            let factor = weight / labels as f64;
+            let coefficient = factor * of(&self.upstream);
             let forgiven = self.zero_infinity && !result.feasible;
-            expected.loss[sample] = if forgiven { 0.0 } else { result.loss * factor };
-            expected
-                .grad
-                .slice_mut(seen)
-                .assign(&(result.grad * factor));
+            if weight != 0.0 {
+                expected.loss[sample] = if forgiven { 0.0 } else { result.loss * factor };
+                expected
+                    .grad
+                    .slice_mut(seen)
+                    .assign(&(result.grad * coefficient));
+            }
             expected.feasible.push(result.feasible);
             expected.factor.push(factor);
+            expected.coefficient.push(coefficient);
+            let largest = input.rows().into_iter().map(|row| {
+                let finite = row.iter().filter(|x| x.is_finite());
+                finite.copied().reduce(f64::max).map_or(0.0, f64::abs)
+            });
+            expected
+                .size
+                .push(if self.log_probs { largest.sum() } else { 0.0 });
         }
         expected
     }
@@ -241,6 +280,8 @@ impl Batch<f32> {
             zero_infinity: self.zero_infinity,
             per_label: self.per_label,
             weight: self.weight,
+            sample_weight: self.sample_weight.as_ref().map(|all| all.mapv(f64::from)),
+            upstream: self.upstream.as_ref().map(|all| all.mapv(f64::from)),
         }
     }
 }
@@ -252,15 +293,22 @@ pub fn assert_near<T: Ctc>(outcome: &Outcome<T>, expected: &Expected, what: &str
     for (sample, &frames) in expected.frames.iter().enumerate() {
         let (factor, status) = (expected.factor[sample].abs(), outcome.status[sample]);
         let feasible = expected.feasible[sample];
-        assert_eq!(
-            status == CtcStatus::Feasible,
-            feasible,
+        // A masked sample is not read.
+        let masked = expected.factor[sample] == 0.0;
+        assert!(
+            masked || (status == CtcStatus::Feasible) == feasible,
             "{what}: sample {sample} is {status:?}"
         );
         let (loss, exact) = (outcome.loss[sample].wide(), expected.loss[sample]);
-        // Every frame rounds the reference's logarithms, which grow to the size of the loss.
-        let reference = frames as f64 * f64::EPSILON * exact.abs();
-        let reference = if exact.is_finite() { reference } else { 0.0 };
+        // Every frame rounds the reference's logarithms, which grow to the size of the loss, or of
+        // log-probabilities that are not normalised, which may cancel.
+        let size = exact.abs().max(expected.size[sample] * factor);
+        let reference = frames as f64 * f64::EPSILON * size;
+        let reference = if reference.is_finite() {
+            reference
+        } else {
+            0.0
+        };
         let allowed = (T::CTC.loss * exact.abs())
             .max(T::CTC.loss_per_frame * frames as f64 * factor)
             + reference
@@ -270,12 +318,12 @@ pub fn assert_near<T: Ctc>(outcome: &Outcome<T>, expected: &Expected, what: &str
             loss == exact || error <= allowed || (loss.is_nan() && exact.is_nan()),
             "{what}: loss {sample} is {loss:e}, expected {exact:e}: off by {error:e}, allowed {allowed:e}"
         );
-        let allowed = T::CTC.grad * factor + reference;
+        let allowed = T::CTC.grad * expected.coefficient[sample].abs() + reference;
         let rows = expected.grad.index_axis(Axis(0), sample);
         for ((frame, class), &exact) in rows.indexed_iter() {
             let grad = outcome.grad[[sample, frame, class]].wide();
             let error = (grad - exact).abs();
-            let right = if frame < frames && feasible {
+            let right = if frame < frames && feasible && !masked {
                 grad == exact || error <= allowed || (grad.is_nan() && exact.is_nan())
             } else {
                 grad == 0.0

@@ -2,10 +2,12 @@
 //! through every suite.
 #![allow(dead_code)] // Each suite is a program of its own and uses its own part of this.
 
+pub mod alone;
 pub mod call;
 pub mod cases;
 pub mod contract;
 pub mod ctc;
+pub mod ctc_forms;
 pub mod layouts;
 pub mod levels;
 pub mod pairs;

@@ -1,13 +1,13 @@
 //! The two element types, as the tests see them.
 
-use std::fmt::{Debug, Display};
+use std::fmt::{Debug, Display, LowerExp};
 
 use lossgrad::contract::{self, Bound};
 use ndarray::{ArrayD, ArrayRefD};
 
 /// `f32` or `f64`, with the constants of its accuracy contract.
 pub trait Real:
-    lossgrad::Element + Copy + PartialOrd + Debug + Display + Send + Sync + 'static
+    lossgrad::Element + Copy + PartialOrd + Debug + Display + LowerExp + Send + Sync + 'static
 {
     const NAME: &'static str;
     const CONTRACT: Bound;

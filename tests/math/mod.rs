@@ -2,6 +2,9 @@
 //! is put through every suite of theirs.
 #![allow(dead_code)] // Each suite is a program of its own and uses its own part of this.
 
+pub mod exact;
+pub mod f32;
+
 use lossgrad::Level;
 use lossgrad::math::{self, accuracy, accuracy::MaxUlp};
 
@@ -36,6 +39,9 @@ functions! {
     log_sigmoid SOFTPLUS
     ln_factorial LN_FACTORIAL
 }
+
+/// Where the results of `exp_nonpos` are 0 by contract: below 1.42 times the smallest normal number.
+pub const FLUSHED: f64 = -1021.499 * core::f64::consts::LN_2;
 
 pub fn function(name: &str) -> Function {
     let found = FUNCTIONS.iter().find(|f| f.name == name);
