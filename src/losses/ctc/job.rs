@@ -327,7 +327,7 @@ impl<T: Element + Plain> Sample<'_, '_, '_, T> {
             exact,
         } = self.forward(&mut halves, [&mut head, &mut tail], settings);
         // A cost beyond the exponents looks like an impossible label.
-        if !is_f64::<W>() && !(exact && loss != f64::INFINITY) {
+        if !(is_f64::<W>() || (exact && loss != f64::INFINITY)) {
             return None;
         }
         // Before the way back, which may write over the frames.
