@@ -96,7 +96,7 @@ fn same_at_every_level<T: Real>(
     values: &[T],
     len: usize,
 ) -> Vec<(T, T)> {
-    let in_domain = |x: &T| name != "exp_nonpos" || !(x.wide() > 0.0);
+    let in_domain = |x: &T| name != "exp_nonpos" || x.wide() <= 0.0 || x.wide().is_nan();
     let values: Vec<T> = values.iter().copied().filter(in_domain).collect();
     let one = |&x: &T| {
         let mut result = [x];

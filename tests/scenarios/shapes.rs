@@ -24,8 +24,13 @@ pub fn arbitrary(bytes: &mut Unstructured<'_>) -> Result<Vec<usize>> {
     match kind {
         30 => shape[axis] = 0,
         31 => {
-            for extent in &mut shape {
-                *extent = *extent % 2 + 1;
+            // And at most two of these.
+            for (other, extent) in shape.iter_mut().enumerate() {
+                *extent = if other == (axis + 1) % rank {
+                    *extent % 2 + 1
+                } else {
+                    1
+                };
             }
             shape[axis] = bytes.int_in_range(1000..=LONG)?;
         }

@@ -225,10 +225,8 @@ impl CtcCall {
             levels[usize::from(self.level) % levels.len()],
             Threading::Auto,
         );
-        let mut status = match &self.status {
-            Some(shape) => Some(output(shape, CtcStatus::Infeasible)),
-            None => None,
-        };
+        let status = self.status.as_ref();
+        let mut status = status.map(|shape| output(shape, CtcStatus::Infeasible));
         if let (Some(status), Some(shape)) = (&status, &self.status)
             && status.shape() != *shape
         {
