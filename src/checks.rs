@@ -300,7 +300,7 @@ impl Shapes {
             spread.broadcast(&self.broadcast())
         } else if scalar && tensor.shape.is_empty() {
             Some(tensor.everywhere(&self.pred))
-        } else if !scalar && *broadcast == self.broadcast()[..] && tensor.shape == self.losses() {
+        } else if *losses == self.losses()[..] && tensor.shape[..] == *losses {
             Some(self.insert_lacking_axes(tensor))
         } else if per_sample {
             Some(tensor.along(&self.pred, self.batch_axis))

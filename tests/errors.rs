@@ -266,6 +266,22 @@ fn upstream_per_sample_of_a_batch_of_one() {
     }
 }
 
+/// Losses of one class row a sample have the shape of no sample's reduced loss.
+#[test]
+fn upstream_in_the_shape_of_losses_that_were_reduced() {
+    let case = case::<f32>("softmax_ce sparse");
+    for reduction in [Reduction::SampleMean, Reduction::SampleSum] {
+        let (problem, request) = call(&case, &[4, 1, 3]);
+        let request = Request {
+            reduction,
+            upstream: Some(ArrayD::zeros(vec![4, 1])),
+            ..request
+        };
+        let error = refused(&case, &problem.views(), &request.views());
+        assert_message(&error, "upstream has shape [4, 1]");
+    }
+}
+
 #[test]
 fn positive_weight_that_does_not_broadcast() {
     let case = case::<f32>("sigmoid_bce pos_weight");

@@ -85,7 +85,9 @@ pub fn ctc(input: &ArrayRef2<f64>, label: &[usize], blank: usize, log_probs: boo
     }
 
     let undefined = |x: &f64| x.is_nan() || *x == f64::INFINITY;
-    if input.iter().any(undefined) {
+    let mut rows = input.rows().into_iter();
+    let empty = !log_probs && rows.any(|row| row.iter().all(|x| *x == f64::NEG_INFINITY));
+    if empty || input.iter().any(undefined) {
         return Ctc {
             loss: f64::NAN,
             grad: Array2::from_elem(input.raw_dim(), f64::NAN),

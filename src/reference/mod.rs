@@ -11,9 +11,9 @@
 //!
 //! Some formulas subtract one input from another, or add a constant, before they go on. That
 //! difference, or that constant, is rounded once, whatever comes after it, and the **slack** says
-//! how far a relative error of 1 in each would move the result. All three belong to one unit (an element, or a row of
-//! classes); [`Terms::reduce`] carries them through weights and reductions to the numbers that the
-//! library returns. The library then promises, with `u` the spacing of its numbers at 1
+//! how far a relative error of 1 in each would move the result. All three belong to one unit (an
+//! element, or a row of classes); [`Terms::reduce`] carries them through weights and reductions to
+//! the numbers that the library returns. The library then promises, with `u` the spacing of its numbers at 1
 //! (2⁻²³ for `f32`, 2⁻⁵² for `f64`) and `r` = 10⁻⁶ for `f32`, 10⁻¹³ for `f64`:
 //!
 //! ```text

@@ -21,10 +21,9 @@ use super::terms::{Terms, resolve_axis};
 /// A distance beyond the range of f64 counts as its largest number. A weight of 0 masks its pair.
 ///
 /// scale is the sum of the absolute values of the gradient's terms, where t_ij and p_ij make two.
-/// Slack is what rounding the
-/// differences of entries once moves: d_ij for a distance, with D_i = Σ_j p_ij·d_ij thus
-/// Σ_j t_ij·(d_ij + D_i) for the loss, and p_ij·(d_ij + D_i) in the place of t_ij − p_ij for the
-/// gradient.
+/// Slack is what rounding the differences of entries once moves: d_ij for a distance, with
+/// D_i = Σ_j p_ij·d_ij thus Σ_j t_ij·(d_ij + D_i) for the loss, and p_ij·(d_ij + D_i) in the place
+/// of t_ij − p_ij for the gradient.
 ///
 /// # Panics
 /// Where the shapes differ.
