@@ -278,7 +278,11 @@ fn upstream_in_the_shape_of_losses_that_were_reduced() {
             ..request
         };
         let error = refused(&case, &problem.views(), &request.views());
-        assert_message(&error, "upstream has shape [4, 1]");
+        assert_message(
+            &error,
+            "upstream has shape [4, 1], expected one that broadcasts to [4, 1, 1], or [4], or [4] \
+             for one per sample",
+        );
     }
 }
 
