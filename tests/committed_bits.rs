@@ -9,13 +9,13 @@ mod common;
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use common::call::{Request, fused};
+use common::call::{REDUCTIONS, Request, fused};
 use common::cases::{Case, Label, Problem, Unit, table_and_variants};
 use common::ctc::{Batch, Ctc, Data, label, logits};
 use common::levels::levels;
 use common::random::Random;
 use common::real::Real;
-use lossgrad::{Exec, Level, Reduction, Threading};
+use lossgrad::{Exec, Level, Threading};
 use ndarray::{Array3, ArrayD};
 use rayon::prelude::*;
 
@@ -116,14 +116,6 @@ fn arrangements() -> Vec<Arrangement> {
     ];
     rows.into_iter().chain(others).collect()
 }
-
-const REDUCTIONS: [Reduction; 5] = [
-    Reduction::None,
-    Reduction::SampleMean,
-    Reduction::SampleSum,
-    Reduction::Mean,
-    Reduction::Sum,
-];
 
 fn factor<T: Real>(shape: &[usize], random: &mut Random) -> ArrayD<T> {
     ArrayD::from_shape_simple_fn(shape, || T::of(random.within(-0.5, 2.0)))

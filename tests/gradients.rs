@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::call::{Form, Outcome, Own, Request, expected, fused};
+use common::call::{Form, Outcome, Own, REDUCTIONS, Request, expected, fused};
 use common::cases::{Case, Label, Problem, table};
 use common::layouts::Layout;
 use common::levels::for_each_level;
@@ -10,14 +10,6 @@ use common::random::Random;
 use common::real::{Real, assert_same_bits, narrow, widen};
 use lossgrad::Reduction;
 use ndarray::{ArrayD, Axis};
-
-const REDUCTIONS: [Reduction; 5] = [
-    Reduction::None,
-    Reduction::SampleMean,
-    Reduction::SampleSum,
-    Reduction::Mean,
-    Reduction::Sum,
-];
 
 fn factor<T: Real>(shape: &[usize], random: &mut Random) -> ArrayD<T> {
     ArrayD::from_shape_simple_fn(shape, || T::of(random.within(0.2, 2.0)))

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::call::{Places, Request, assert_every_form, expected, factor, fused};
+use common::call::{Places, REDUCTIONS, Request, assert_every_form, expected, factor, fused};
 use common::cases::{Case, Unit, table};
 use common::contract::{assert_outcome, report};
 use common::layouts::Layout;
@@ -11,14 +11,6 @@ use common::levels::{emulated, for_each_level};
 use common::random::Random;
 use common::real::Real;
 use lossgrad::Reduction;
-
-const REDUCTIONS: [Reduction; 5] = [
-    Reduction::None,
-    Reduction::SampleMean,
-    Reduction::SampleSum,
-    Reduction::Mean,
-    Reduction::Sum,
-];
 
 /// One length, as the only axis, as a sample's extent, and as the batch's.
 fn check_length<T: Real>(case: &Case<T>, length: usize, reduction: Reduction, dense_only: bool) {

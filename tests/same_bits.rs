@@ -3,7 +3,7 @@
 mod common;
 
 use common::alone::{alone, part};
-use common::call::{Outcome, Places, Request, assert_every_form, fused, fused_at};
+use common::call::{Outcome, Places, REDUCTIONS, Request, assert_every_form, fused, fused_at};
 use common::cases::{Case, Problem, Unit, table};
 use common::layouts::Layout;
 use common::levels::{levels, shrunk};
@@ -11,14 +11,6 @@ use common::random::Random;
 use common::real::Real;
 use lossgrad::{Exec, Level, Reduction, Threading};
 use ndarray::{ArrayD, Axis};
-
-const REDUCTIONS: [Reduction; 5] = [
-    Reduction::None,
-    Reduction::SampleMean,
-    Reduction::SampleSum,
-    Reduction::Mean,
-    Reduction::Sum,
-];
 
 /// A shape with its batch axis and its class axis.
 type Arrangement = (&'static [usize], isize, isize);

@@ -9,6 +9,15 @@ use super::layouts::{Laid, Layout};
 use super::random::Random;
 use super::real::{Real, assert_same_bits, widen};
 
+/// Every reduction.
+pub const REDUCTIONS: [Reduction; 5] = [
+    Reduction::None,
+    Reduction::SampleMean,
+    Reduction::SampleSum,
+    Reduction::Mean,
+    Reduction::Sum,
+];
+
 /// What a loss is made from.
 #[derive(Clone, Copy, Debug)]
 pub struct Own {

@@ -6,8 +6,8 @@ use super::specials::{self, Special, Sprinkle};
 use super::threads::for_each_pool;
 use crate::common::alone::{alone, part};
 use crate::common::call::{
-    Form, LabelView, Outcome, Places, Request, assert_every_form, assert_refused, factor, fused,
-    fused_at,
+    Form, LabelView, Outcome, Places, REDUCTIONS, Request, assert_every_form, assert_refused,
+    factor, fused, fused_at,
 };
 use crate::common::cases::{Case, Label, Problem, Unit, case, constant_along, table_and_variants};
 use crate::common::layouts::{Laid, Layout};
@@ -17,14 +17,6 @@ use crate::common::real::Real;
 use arbitrary::{Result, Unstructured};
 use lossgrad::{Error, Exec, Level, Reduction, Threading};
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
-
-const REDUCTIONS: [Reduction; 5] = [
-    Reduction::None,
-    Reduction::SampleMean,
-    Reduction::SampleSum,
-    Reduction::Mean,
-    Reduction::Sum,
-];
 
 /// A call. What is not spelled out follows from the seeds.
 #[derive(Clone, Debug)]

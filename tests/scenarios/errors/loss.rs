@@ -1,7 +1,9 @@
 //! Calls of the table's losses whose arguments need not fit together.
 
 use super::shape::{Change, everywhere, is_huge, output, spreads, untouched};
-use crate::common::call::{Answer, Form, Grads, InPlace, Inputs, LabelView, Request, Setters};
+use crate::common::call::{
+    Answer, Form, Grads, InPlace, Inputs, LabelView, REDUCTIONS, Request, Setters,
+};
 use crate::common::cases::{Case, Label, Unit, case, table_and_variants};
 use crate::common::levels::levels;
 use crate::common::random::Random;
@@ -29,14 +31,6 @@ pub struct LossCall {
     reduction: Reduction,
     level: u8,
 }
-
-const REDUCTIONS: [Reduction; 5] = [
-    Reduction::None,
-    Reduction::SampleMean,
-    Reduction::SampleSum,
-    Reduction::Mean,
-    Reduction::Sum,
-];
 
 impl<'a> Arbitrary<'a> for LossCall {
     fn arbitrary(bytes: &mut Unstructured<'a>) -> Result<Self> {
