@@ -29,6 +29,7 @@ use ndarray::{ArrayRef, Dimension};
 /// - A share of 0 costs 0 and has the gradient 0 of log-probabilities, even of −∞.
 /// - A NaN log-probability is the loss of its class; the gradient is `−y` wherever pred is, so it is no
 ///   NaN. A NaN share is the loss and the gradient of its class.
+/// - An infinite share makes the loss and the gradient of its class, or row of logits, ±∞ or NaN.
 /// - A negative share makes the loss of its class NaN, and the gradient of its class, or row of
 ///   logits.
 /// - A logit of −∞ is a class of probability 0: a share of it other than 0 costs +∞. A row of logits

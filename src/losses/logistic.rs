@@ -18,7 +18,7 @@ use crate::simd::{Isa, Lanes};
 /// | loss | `y softplus(−pred) + (1 − y) softplus(pred)` |
 /// | gradient | `(1 − y) σ(pred) − y σ(−pred)`, which is `σ(pred) − y` |
 /// | pred | any number; ±∞ too: it costs 0 for the label that has its sign, +∞ for any other within the domain |
-/// | NaN | a NaN of pred or label is the loss and gradient of its element |
+/// | NaN | a NaN of pred or label is the loss and gradient of its element; an infinite label makes them ±∞ or NaN |
 /// | accuracy | A and G: the larger of both terms' absolute values, as they stand above |
 ///
 /// It is [`SigmoidBceLoss`](crate::SigmoidBceLoss) of logits, which takes binary labels and weights of

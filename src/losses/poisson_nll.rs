@@ -24,8 +24,8 @@ use crate::simd::{Isa, Lanes, Mask};
 /// | accuracy | A and G: the terms' absolute values, the larger one for G | the same; rounding `x + ε` adds a relative 2⁻²³ (`f64`: 2⁻⁵²) of `y` to the loss |
 ///
 /// `label` has pred's shape and holds counts, or any number from 0 on; negative ones follow the
-/// formulas. For a label of 0 the second term is 0, whatever the logarithm. An infinite label follows
-/// the formulas too, which may be ∞ − ∞. A NaN of pred or label is the loss and gradient of its
+/// formulas. For a label of 0 the second term is 0, whatever the logarithm. An infinite label makes
+/// the loss and the gradient ±∞ or NaN, since the formulas may say ∞ − ∞. A NaN of pred or label is the loss and gradient of its
 /// element.
 ///
 /// Both leave out a term that does not depend on pred, `ln(y!)`, so a loss may be below 0;

@@ -28,7 +28,7 @@ use ndarray::{ArrayRef, Dimension};
 /// of 0 the gradient is `½ − label`. A term whose factor is 0 is 0 even where the other factor is
 /// infinite: a logit of +∞ costs 0 for the label 1 and +∞ for any other. Confident predictions keep
 /// their relative accuracy: the logit −20 costs 2.06·10⁻⁹ for the label 0. A NaN is the loss and
-/// gradient of its element.
+/// gradient of its element; an infinite label or weight makes them ±∞ or NaN.
 ///
 /// ```
 /// use lossgrad::SigmoidBceLoss;

@@ -31,7 +31,7 @@ use ndarray::{ArrayRef, Dimension};
 /// - A logit of −∞ is a class of probability 0: its gradient is 0, and a share of 0 of it costs 0.
 ///   A share of it other than 0, or it being the class, costs +∞.
 /// - A row whose logits are all −∞, or with one of +∞ or a NaN, is NaN, loss and gradient; so is a
-///   NaN share. Other rows are not touched.
+///   NaN share. An infinite share makes them ±∞ or NaN. Other rows are not touched.
 /// - A large offset of all logits changes nothing but the rounding of the logits themselves.
 /// - Confident predictions keep their relative accuracy: two classes 20 apart cost 2.06·10⁻⁹.
 ///
@@ -82,7 +82,8 @@ impl SoftmaxCeLoss {
 
     /// Whether pred holds log-probabilities, the output of a log-softmax, which is what Gluon calls
     /// logits here. Then nothing is normalised: the loss of a class is `−x_y` and its gradient −1
-    /// for the class, 0 elsewhere; of shares `−Σ y_j x_j` and `−y_j`.
+    /// for the class, 0 elsewhere; of shares `−Σ y_j x_j` and `−y_j`. That gradient does not depend
+    /// on pred, so a log-probability of NaN makes the loss NaN if it takes part, and no gradient.
     #[doc(alias = "from_log_probs")]
     pub fn from_logits(mut self, from_logits: bool) -> Self {
         self.from_logits = from_logits;

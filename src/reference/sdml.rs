@@ -119,8 +119,12 @@ pub fn sdml(
                         true => a[i][k] - b[j][k],
                         false => b[j][k] - a[i][k],
                     };
-                    let term = 2.0 * coefficient[[i]] * weight(i, j) * difference;
-                    if absolute { term.abs() } else { term }
+                    let factor = 2.0 * coefficient[[i]];
+                    if absolute {
+                        part(factor * difference, weight(i, j)).abs()
+                    } else {
+                        factor * weight(i, j) * difference
+                    }
                 }));
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use lossgrad::reference::Reduced;
-use ndarray::{ArrayRefD, Dimension};
+use ndarray::{ArrayD, ArrayRefD, Dimension};
 
 use super::call::Outcome;
 use super::real::Real;
@@ -49,9 +49,14 @@ pub fn assert_gradient<T: Real>(actual: &ArrayRefD<T>, expected: &Reduced, what:
     assert_near(
         actual,
         &expected.grad,
-        &(&expected.scale * T::CONTRACT.grad + &expected.grad_slack * T::CONTRACT.epsilon),
+        &gradient_allowance::<T>(expected),
         &format!("{what}, {} gradient", T::NAME),
     );
+}
+
+/// How far a gradient may be from the reference's, which is rounded too: by a unit of `f64`.
+pub fn gradient_allowance<T: Real>(expected: &Reduced) -> ArrayD<f64> {
+    &expected.scale * (T::CONTRACT.grad + f64::EPSILON) + &expected.grad_slack * T::CONTRACT.epsilon
 }
 
 /// Fails unless `actual` is within `allowance` of `expected`, element by element. NaN matches NaN,

@@ -28,6 +28,28 @@ macro_rules! set {
     }};
 }
 
+/// The one loss of the batch, its samples' mean or sum, and the gradient of it.
+pub fn scalar_and_grad<T: Ctc>(
+    batch: &Batch<T>,
+    reduction: Reduction,
+    exec: Exec,
+) -> (T, Array3<T>) {
+    let (ctc, labels, lengths) = (
+        batch.ctc(),
+        padded(&batch.labels),
+        Array1::from(batch.frames()),
+    );
+    let mut grad = Array3::from_elem(batch.pred.raw_dim(), T::NAN);
+    let call: CtcCall<'_, T, Ix3> = set!(
+        ctc.on(&batch.pred, &labels),
+        batch,
+        &lengths,
+        reduction,
+        exec
+    );
+    (call.scalar_and_grad_into(&mut grad).unwrap(), grad)
+}
+
 /// Makes the call in every way there is; all give the same bits.
 #[track_caller]
 pub fn assert_every_form<T: Ctc>(batch: &Batch<T>, reduction: Reduction, exec: Exec) {

@@ -61,7 +61,7 @@ impl Call {
         let shape = shapes::arbitrary(bytes)?;
         let rank = shape.len();
         let number = bytes.choose_index(1 + case.numbers.len())?;
-        let call = Self {
+        let mut call = Self {
             name: case.name,
             double: bytes.arbitrary()?,
             batch_axis: bytes.choose_index(rank)?,
@@ -80,12 +80,17 @@ impl Call {
             seed: bytes.arbitrary()?,
             layouts: bytes.arbitrary()?,
             level: bytes.arbitrary()?,
-            sprinkles: Sprinkle::several(bytes)?,
-            factors: match bytes.int_in_range(0..=3)? {
-                0 => vec![bytes.arbitrary()?, bytes.arbitrary()?],
-                _ => vec![],
-            },
+            sprinkles: vec![],
+            factors: vec![],
         };
+        // Half of the calls have none, and are held to the whole contract.
+        let specials = bytes.int_in_range(0..=7)?;
+        if matches!(specials, 4..=6) {
+            call.sprinkles = Sprinkle::several(bytes)?;
+        }
+        if specials >= 6 {
+            call.factors = vec![bytes.arbitrary()?, bytes.arbitrary()?];
+        }
         Ok(call.settled(case))
     }
 

@@ -6,13 +6,13 @@ use super::threads::for_each_pool;
 use crate::common::ctc::{
     Batch, Ctc as Real, Data, LAYOUTS, Outcome, assert_near, assert_same, label, logits,
 };
-use crate::common::ctc_forms::{assert_every_form, assert_laid_out};
+use crate::common::ctc_forms::{assert_every_form, assert_laid_out, scalar_and_grad};
 use crate::common::layouts::Layout;
 use crate::common::levels::levels;
 use crate::common::random::Random;
 use arbitrary::{Arbitrary, Result, Unstructured};
 use lossgrad::{Exec, Level, Reduction, Threading};
-use ndarray::{Array1, s};
+use ndarray::{Array1, Array3, s};
 
 /// A call of `CtcLoss`. What is not spelled out follows from the seeds.
 #[derive(Clone, Debug)]
@@ -122,7 +122,11 @@ impl<'a> Arbitrary<'a> for Ctc {
             layouts: bytes.arbitrary()?,
             level: bytes.arbitrary()?,
             sprinkles: {
-                let count = bytes.int_in_range(0..=4)?;
+                let count = if bytes.arbitrary()? {
+                    bytes.int_in_range(1..=4)?
+                } else {
+                    0
+                };
                 (0..count)
                     .map(|_| bytes.arbitrary())
                     .collect::<Result<_>>()?
@@ -190,9 +194,9 @@ impl Ctc {
         }
     }
 
-    /// Log-probabilities are at most about 0, and what a path costs is to be within the type's range.
+    /// Log-probabilities are at most about 0, and what a path costs is to be within the range of `f64`.
     fn in_range<T: Real>(&self, value: T) -> T {
-        let largest = T::LARGEST / 2.0 / (1 + self.frames) as f64;
+        let largest = f64::MAX / 4.0 / (1 + self.frames) as f64;
         let wide = value.wide();
         T::of(match wide {
             _ if !wide.is_finite() => wide,
@@ -205,6 +209,7 @@ impl Ctc {
         let batch = self.batch::<T>();
         let outcome = self.at_every_level(&batch);
         self.judge(&batch, &outcome);
+        self.judge_scalar(&batch, &outcome);
         let levels = levels();
         let level = levels[usize::from(self.level) % levels.len()];
         let exec = Exec::new(level, Threading::Auto);
@@ -245,6 +250,64 @@ impl Ctc {
             let negative = outcome.loss.iter().find(|loss| loss.wide() < 0.0);
             assert!(negative.is_none(), "a loss of logits: {negative:?}");
         }
+    }
+
+    /// One loss for the batch has the same bits at every level, and is that of its samples.
+    fn judge_scalar<T: Real>(&self, batch: &Batch<T>, outcome: &Outcome<T>) {
+        let samples = batch.len();
+        let divisor = match self.reduction {
+            Reduction::Mean => samples as f64,
+            Reduction::Sum => 1.0,
+            _ => return,
+        };
+        if divisor == 0.0 {
+            return;
+        }
+        let plain = Batch {
+            upstream: None,
+            ..batch.clone()
+        };
+        let mut expected = plain.expected();
+        let on = |level| {
+            let exec = Exec::new(level, Threading::Auto);
+            scalar_and_grad(&plain, self.reduction, exec)
+        };
+        let (scalar, grad) = on(Level::scalar());
+        let of_scalar = |loss: T, grad: &Array3<T>| Outcome {
+            loss: Array1::from_elem(1, loss),
+            grad: grad.clone(),
+            status: vec![],
+        };
+        for level in levels() {
+            let (other, other_grad) = on(level);
+            let what = format!("{:?} at {level}", self.reduction);
+            assert_same(
+                &of_scalar(other, &other_grad),
+                &of_scalar(scalar, &grad),
+                &what,
+            );
+        }
+        let exact = expected.loss.sum() / divisor;
+        let allowed: f64 = (0..samples).map(|n| expected.allowed::<T>(n)).sum();
+        let (scalar, allowed) = (scalar.wide(), allowed / divisor + 2.0 * T::SMALLEST);
+        let beyond = exact.abs() > T::LARGEST && scalar == exact.signum() * f64::INFINITY;
+        assert!(
+            scalar == exact
+                || beyond
+                || (scalar - exact).abs() <= allowed
+                || (scalar.is_nan() && exact.is_nan()),
+            "{:?} is {scalar:e}, expected {exact:e}, allowed {allowed:e}",
+            self.reduction
+        );
+        expected.grad /= divisor;
+        for coefficient in &mut expected.coefficient {
+            *coefficient /= divisor;
+        }
+        let of_samples = Outcome {
+            grad,
+            ..outcome.clone()
+        };
+        assert_near(&of_samples, &expected, &format!("{:?}", self.reduction));
     }
 
     /// A sample alone, without the frames that it does not have, keeps its bits.

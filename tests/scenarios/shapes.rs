@@ -5,6 +5,9 @@ use arbitrary::{Result, Unstructured};
 /// Elements of a call that is made in every form.
 const SMALL: usize = 400;
 
+/// Elements of a call that is larger than blocks and leaves are.
+const MEDIUM: usize = 4000;
+
 /// The length of the longest axis.
 const LONG: usize = 40_000;
 
@@ -33,6 +36,10 @@ pub fn arbitrary(bytes: &mut Unstructured<'_>) -> Result<Vec<usize>> {
                 };
             }
             shape[axis] = bytes.int_in_range(1000..=LONG)?;
+        }
+        26..=29 => {
+            shape[axis] *= 1 + bytes.int_in_range(0..=40)?;
+            shrink(&mut shape, MEDIUM);
         }
         _ => shrink(&mut shape, SMALL),
     }

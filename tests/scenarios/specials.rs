@@ -80,9 +80,9 @@ pub struct Sprinkle {
 }
 
 impl Sprinkle {
-    /// A few of them, often none.
+    /// A few of them.
     pub fn several(bytes: &mut Unstructured<'_>) -> Result<Vec<Self>> {
-        let count = bytes.int_in_range(0..=5)?;
+        let count = bytes.int_in_range(1..=5)?;
         (0..count).map(|_| bytes.arbitrary()).collect()
     }
 

@@ -123,7 +123,8 @@ pub enum CtcStatus {
 ///   `−Σ ln p_blank`, and 0 in no frames.
 /// - A NaN or a logit of +∞ makes its own sample NaN, the loss and the gradient of all its frames;
 ///   so do logits of a frame that are all −∞. A sample with too few frames is not read.
-/// - Masks are exact: where a path must name a class of logit −10⁹, it costs 10⁹.
+/// - Masks are exact: where a path must name a class of logit −10⁹, it costs 10⁹. A path that costs
+///   more than about 10³⁰⁸ is one of probability 0.
 /// - The loss of logits is never below 0.
 ///
 /// # Accuracy
