@@ -1,4 +1,5 @@
-//! CTC, loss and gradient into given places: `ctc/<case>/f32/t<threads>`.
+//! CTC, loss and gradient into given places: `ctc/<case>/f32/t<threads>`, and beside it
+//! `ctc/<case>/limit/t<threads>`, which copies the same logits to the place of the gradient.
 //!
 //! `LOSSGRAD_LEVEL=v3` (or another level's name) chooses the instruction set; the best is the
 //! default. Logits are normal, or as trained networks give them (`peaky`): ten times as large, the
@@ -8,6 +9,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use lossgrad::ndarray::{Array1, Array2, Array3};
 use lossgrad::{CtcLoss, Exec, Level, Threading, Workspace};
 use rayon::ThreadPoolBuilder;
+use rayon::prelude::*;
 use std::time::Duration;
 
 /// A batch of one shape.
@@ -92,6 +94,16 @@ impl Data {
     }
 }
 
+/// Reads every logit and writes every derivative, and does nothing else.
+fn copy(data: &mut Data) {
+    let sample = data.pred.len() / data.pred.dim().0;
+    let from = data.pred.as_slice().expect("one run of memory");
+    let to = data.grad.as_slice_mut().expect("one run of memory");
+    to.par_chunks_mut(sample)
+        .zip(from.par_chunks(sample))
+        .for_each(|(to, from)| to.copy_from_slice(from));
+}
+
 fn ctc(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("ctc");
     for case in CASES {
@@ -111,6 +123,10 @@ fn ctc(criterion: &mut Criterion) {
                         .workspace(&mut data.workspace);
                     bencher.iter(|| call.loss_and_grad_into(&mut data.loss, &mut data.grad));
                 });
+            });
+            group.bench_function(format!("{}/limit/t{threads}", case.name), |bencher| {
+                let data = data.get_or_insert_with(|| Data::new(&case));
+                pool.install(|| bencher.iter(|| copy(data)));
             });
         }
     }

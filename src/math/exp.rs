@@ -15,7 +15,8 @@ pub(crate) fn exp<T: Functions, S: Isa>(x: Lanes<T, S>) -> Lanes<T, S> {
     let x = x.splat_like(T::EXP_TO_INFINITY).min(x);
     let (biased, r) = reduce(x, 2 * T::BIAS);
     let (first, second) = halves(biased);
-    exp_reduced(r, 1.0) * first * second
+    let [reduced] = exp_reduced([r], 1.0);
+    reduced * first * second
 }
 
 /// `e^x` for `x <= 0`, the inner loop of softmax.
@@ -33,6 +34,33 @@ pub(crate) fn exp_nonpos<T: Functions, S: Isa>(x: Lanes<T, S>) -> Lanes<T, S> {
         .splat_like(f64::from(smallest) * core::f64::consts::LN_2)
         .max(x);
     exp_shifted(x, -1)
+}
+
+/// `e^x 2^-n` for an integer `n`, of several vectors step by step, so that none waits for the other.
+///
+/// As [`exp_nonpos`], which it is where `n` is 0, with `2^(k - n - 1)` for the multiplication. Results
+/// of two `n` differ by a power of 2 and nothing else, but where one of them is 0.
+///
+/// Valid where `x` and `n ln 2` are between −2048 and 2048 or `x` is below, and the result does not
+/// overflow; for NaN too.
+#[inline(always)]
+pub(crate) fn exp_over_power<T: Functions, S: Isa, const N: usize>(
+    x: [Lanes<T, S>; N],
+    n: Lanes<T, S>,
+) -> [Lanes<T, S>; N] {
+    let least = n + n.splat_like(f64::from(1 - T::BIAS));
+    let least = least * n.splat_like(core::f64::consts::LN_2);
+    let round = n.splat_like(1.5 * T::COUNTING + f64::from(T::BIAS - 1)) - n;
+    let mut y = x;
+    for k in 0..N {
+        y[k] = least.max(x[k]);
+    }
+    let (biased, r) = reduce_by(y, round);
+    y = exp_reduced(r, 2.0);
+    for k in 0..N {
+        y[k] = y[k] * power(biased[k].to_bits());
+    }
+    y
 }
 
 /// `e^x` for `x <= 0`, with subnormal results.
@@ -57,7 +85,7 @@ pub(crate) fn expm1<T: Functions, S: Isa>(x: Lanes<T, S>) -> Lanes<T, S> {
     let y = y.splat_like(T::EXP_TO_INFINITY).min(y);
     let (biased, r) = reduce(y, T::BIAS - 1);
     let half_power = power(biased);
-    let tail = horner(r, T::EXPM1, 1.0);
+    let [tail] = horner([r], T::EXPM1, 1.0);
     let reduced = (r * r).mul_add(tail, r);
     let half = half_power.mul_add(reduced, half_power - x.splat_like(0.5));
     // The sum would lose the sign of -0 and the last bit of a subnormal number.
@@ -84,7 +112,7 @@ pub(crate) fn exp_parts<T: Functions, S: Isa>(
     let far = x.lt(x.splat_like(-T::COUNTING / 4.0));
     let (biased, r) = reduce(x, 0);
     let n = biased.to_float() - x.splat_like(1.5 * T::COUNTING);
-    let m = exp_reduced(r + low, 1.0);
+    let [m] = exp_reduced([r + low], 1.0);
     let (one, log2) = (x.splat_like(1.0), x.splat_like(core::f64::consts::LOG2_E));
     (far.select(one, m), far.select(x * log2, n))
 }
@@ -93,28 +121,49 @@ pub(crate) fn exp_parts<T: Functions, S: Isa>(
 #[inline(always)]
 fn exp_shifted<T: Functions, S: Isa>(x: Lanes<T, S>, shift: i32) -> Lanes<T, S> {
     let (biased, r) = reduce(x, T::BIAS + shift);
-    exp_reduced(r, f64::from(-shift).exp2()) * power(biased)
+    let [reduced] = exp_reduced([r], f64::from(-shift).exp2());
+    reduced * power(biased)
 }
 
 /// `(n + bias, r)` with `x = n ln 2 + r`; the sum stands in the low bits.
 #[inline(always)]
 fn reduce<T: Functions, S: Isa>(x: Lanes<T, S>, bias: i32) -> (Bits<T, S>, Lanes<T, S>) {
-    // Neighbours are 1 apart here and for a while in both directions: the sum is an integer.
-    let round = x.splat_like(1.5 * T::COUNTING + f64::from(bias));
-    let biased = x.mul_add(x.splat_like(core::f64::consts::LOG2_E), round);
-    let n = biased - round;
-    let r = n.neg_mul_add(x.splat_like(T::LN_2.0), x);
-    let r = n.neg_mul_add(x.splat_like(T::LN_2.1), r);
+    let ([biased], [r]) = reduce_by([x], x.splat_like(1.5 * T::COUNTING + f64::from(bias)));
     (biased.to_bits(), r)
 }
 
-/// `scale e^r`.
+/// As [`reduce`], of several vectors, with the number that rounds, which holds the bias.
 #[inline(always)]
-fn exp_reduced<T: Functions, S: Isa>(r: Lanes<T, S>, scale: f64) -> Lanes<T, S> {
-    let scale_lanes = r.splat_like(scale);
-    horner(r, T::EXP, scale)
-        .mul_add(r, scale_lanes)
-        .mul_add(r, scale_lanes)
+fn reduce_by<T: Functions, S: Isa, const N: usize>(
+    mut x: [Lanes<T, S>; N],
+    round: Lanes<T, S>,
+) -> ([Lanes<T, S>; N], [Lanes<T, S>; N]) {
+    // Neighbours are 1 apart here and for a while in both directions: the sum is an integer.
+    let mut biased = x;
+    for k in 0..N {
+        biased[k] = x[k].mul_add(round.splat_like(core::f64::consts::LOG2_E), round);
+    }
+    for part in [T::LN_2.0, T::LN_2.1] {
+        for k in 0..N {
+            x[k] = (biased[k] - round).neg_mul_add(round.splat_like(part), x[k]);
+        }
+    }
+    (biased, x)
+}
+
+/// `scale e^r`, of several vectors.
+#[inline(always)]
+fn exp_reduced<T: Functions, S: Isa, const N: usize>(
+    r: [Lanes<T, S>; N],
+    scale: f64,
+) -> [Lanes<T, S>; N] {
+    let mut sums = horner(r, T::EXP, scale);
+    for _ in 0..2 {
+        for k in 0..N {
+            sums[k] = sums[k].mul_add(r[k], r[k].splat_like(scale));
+        }
+    }
+    sums
 }
 
 /// The number whose exponent field is the low bits of `biased`.

@@ -30,7 +30,7 @@ pub use slices::{
 
 /// The same functions over [`Lanes`](crate::simd::Lanes), for kernels.
 pub(crate) mod lanes {
-    pub(crate) use super::exp::{exp, exp_nonpos, exp_parts, expm1, power_of_two};
+    pub(crate) use super::exp::{exp, exp_nonpos, exp_over_power, exp_parts, expm1, power_of_two};
     pub(crate) use super::factorial::{ln_factorial, stirling};
     pub(crate) use super::log::{log, log1p};
     pub(crate) use super::logistic::{log_sigmoid, logistic_tail, sigmoid, softplus};

@@ -4,15 +4,24 @@ use crate::simd::{Float, Isa, Lanes};
 /// vanishes into the coefficients.
 ///
 /// The fewest operations, one after the other: for short polynomials, where the CPU finds other
-/// work among the neighbouring elements.
+/// work among the neighbouring elements, or in the vectors that are computed step by step.
 #[inline(always)]
-pub(super) fn horner<T: Float, S: Isa>(x: Lanes<T, S>, c: &'static [T], scale: f64) -> Lanes<T, S> {
+pub(super) fn horner<T: Float, S: Isa, const N: usize>(
+    x: [Lanes<T, S>; N],
+    c: &'static [T],
+    scale: f64,
+) -> [Lanes<T, S>; N] {
     let (last, rest) = c.split_last().expect("a polynomial has a coefficient");
-    let mut sum = x.splat_like(last.to_f64() * scale);
-    for c in rest.iter().rev() {
-        sum = sum.mul_add(x, x.splat_like(c.to_f64() * scale));
+    let mut sums = x;
+    for k in 0..N {
+        sums[k] = x[k].splat_like(last.to_f64() * scale);
     }
-    sum
+    for c in rest.iter().rev() {
+        for k in 0..N {
+            sums[k] = sums[k].mul_add(x[k], x[k].splat_like(c.to_f64() * scale));
+        }
+    }
+    sums
 }
 
 /// `c[0] + c[1] x + c[2] x^2 + …`, from `x` and `x^2`: two powers at a time.

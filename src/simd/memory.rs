@@ -255,14 +255,21 @@ impl<'a, T: Float> InOut<'a, T> {
         self.target.addr().is_multiple_of(16)
     }
 
-    /// Writes lanes at `at`, a multiple of a full vector, past the caches; needs
-    /// [`can_stream`](Self::can_stream), and a fence before another thread may read.
+    /// The first position whose address is a multiple of 64, where a cache line begins.
+    #[inline(always)]
+    pub fn first_line(&self) -> usize {
+        self.target.addr().wrapping_neg() % 64 / size_of::<T>()
+    }
+
+    /// Writes lanes at `at` past the caches; needs [`can_stream`](Self::can_stream) where `at` is a
+    /// number of vectors, and a fence before another thread may read. Fastest from the
+    /// [first line](Self::first_line) on.
     #[inline(always)]
     pub fn stream<S: Isa>(&mut self, at: usize, lanes: Lanes<T, S>) {
         assert!(at <= self.writable && T::LANES <= self.writable - at);
-        assert!(self.can_stream() && at.is_multiple_of(T::LANES));
-        // SAFETY: the lanes lie within the writable run, whose alignment the caller has asked for;
-        // a whole number of vectors behind it the alignment is the same.
-        unsafe { lanes.stream_raw(self.target.add(at)) }
+        let target = self.target.wrapping_add(at);
+        assert!(target.addr().is_multiple_of(16));
+        // SAFETY: the lanes lie within the writable run, aligned to 16 bytes.
+        unsafe { lanes.stream_raw(target) }
     }
 }

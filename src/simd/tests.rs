@@ -294,21 +294,26 @@ impl<T: Number> Kernel for Memory<T> {
                 );
             }
         }
-        let mut target = [T::ZERO; 40];
-        let start = (0..4)
-            .find(|&k| target[k..].as_ptr().addr().is_multiple_of(16))
-            .unwrap_or(0);
-        let len = 40 - start;
-        let mut run = InOut::copy(&source[..len], &mut target[start..]);
-        assert!(run.can_stream());
-        let lanes = run.load::<S, true>(simd, 0);
-        run.stream(0, lanes);
-        simd.fence();
-        assert_same(
-            &target[start..start + T::LANES],
-            &source[..T::LANES],
-            "stream",
-        );
+        // From anywhere in a line, and from its start.
+        for start in 0..20 {
+            let mut target = [T::ZERO; 60];
+            let mut run = InOut::copy(&source[..40], &mut target[start..start + 40]);
+            let line = run.first_line();
+            let starts = if run.can_stream() {
+                vec![0, line]
+            } else {
+                vec![line]
+            };
+            let lanes = run.load::<S, true>(simd, 0);
+            for at in starts {
+                run.stream(at, lanes);
+                simd.fence();
+                let (written, _) = target[start + at..].split_at(T::LANES);
+                assert_same(written, &source[..T::LANES], "stream");
+                run = InOut::copy(&source[..40], &mut target[start..start + 40]);
+            }
+            assert!(target[start + line..].as_ptr().addr().is_multiple_of(64));
+        }
     }
 }
 

@@ -133,6 +133,9 @@ impl Isa for V3 {
             let high = self.avx._mm256_blendv_ps(entry[2], entry[3], bit_3);
             *place = cast(self.avx._mm256_blendv_ps(low, high, bit_4));
         }
+        if rest.is_empty() {
+            return;
+        }
         let table: [f32; 32] = cast(table);
         gather(&table, rest, places_rest);
     }
@@ -152,6 +155,10 @@ impl Isa for V3 {
 
     #[inline(always)]
     unsafe fn stream_f32(self, to: *mut f32, register: f32x8) {
+        if to.addr().is_multiple_of(32) {
+            // SAFETY: the caller promises 32 writable bytes, which are aligned to 32.
+            return unsafe { self.avx._mm256_stream_ps(to, cast(register)) };
+        }
         let [low, high]: [__m128; 2] = cast(register);
         // SAFETY: the caller promises 32 writable bytes, aligned to 16.
         unsafe {
@@ -348,15 +355,28 @@ impl Isa for V4 {
                     ._mm512_permutex2var_ps(cast(low), index, cast(high));
                 *place = cast(entry);
             }
+            if rest.is_empty() {
+                return;
+            }
             let table: [f32; 32] = cast(halves);
             return gather(&table, rest, places_rest);
         }
-        // Four registers: a bit of the index chooses the pair.
-        let Ok(table): Result<[f32x16; 4], _> = registers(table) else {
-            return gather(table, index, to);
-        };
         let (indices, rest) = index.as_chunks::<16>();
         let (places, places_rest) = to.as_chunks_mut::<16>();
+        // Four registers: a bit of the index chooses the pair.
+        let Ok(table): Result<[f32x16; 4], _> = registers(table) else {
+            let len = table.len().min(i32::MAX as usize) as i32;
+            let len = self.avx512f._mm512_set1_epi32(len);
+            for (index, place) in indices.iter().zip(places) {
+                let index: __m512i = cast(*index);
+                let inside = self.avx512f._mm512_cmplt_epu32_mask(index, len);
+                assert!(inside == u16::MAX, "an index is no entry of the table");
+                let from = table.as_ptr();
+                // SAFETY: every index is one of the table's.
+                *place = cast(unsafe { self.avx512f._mm512_i32gather_ps::<4>(index, from.cast()) });
+            }
+            return gather(table, rest, places_rest);
+        };
         let [a, b, c, d] = table;
         for (index, place) in indices.iter().zip(places) {
             let index: __m512i = cast(*index);
@@ -366,6 +386,9 @@ impl Isa for V4 {
                 .avx512f
                 ._mm512_cmpgt_epi32_mask(index, self.avx512f._mm512_set1_epi32(31));
             *place = cast(self.avx512f._mm512_mask_blend_ps(upper, low, high));
+        }
+        if rest.is_empty() {
+            return;
         }
         let table: [f32; 64] = cast(table);
         gather(&table, rest, places_rest);
@@ -382,8 +405,12 @@ impl Isa for V4 {
 
     #[inline(always)]
     unsafe fn stream_f32(self, to: *mut f32, register: f32x16) {
-        // Four stores of 16 bytes ask for the alignment that allocators give; one of 64 would not.
         let register: __m512 = cast(register);
+        if to.addr().is_multiple_of(64) {
+            // SAFETY: the caller promises 64 writable bytes, which are aligned to 64.
+            return unsafe { self.avx512f._mm512_stream_ps(to, register) };
+        }
+        // Four stores of 16 bytes ask for the alignment that allocators give.
         let parts = [
             self.avx512f._mm512_extractf32x4_ps::<0>(register),
             self.avx512f._mm512_extractf32x4_ps::<1>(register),

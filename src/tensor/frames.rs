@@ -168,14 +168,14 @@ impl<'a, T: Copy> Frames<'a, T> {
             && self.target_strides[2] == 1
     }
 
-    /// The classes of three frames of the first sample, and the place of another, which must be
+    /// The classes of two frames of the first sample, and the place of another, which must be
     /// [`is_copy`](Self::is_copy).
     #[inline(always)]
     pub(crate) fn rows_and_place(
         &mut self,
-        rows: [usize; 3],
+        rows: [usize; 2],
         place: usize,
-    ) -> ([&[T]; 3], &mut [T]) {
+    ) -> ([&[T]; 2], &mut [T]) {
         assert!(self.is_copy());
         let rows = rows.map(|frame| {
             let row = self.offset(frame, self.source_strides);

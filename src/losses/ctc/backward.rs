@@ -64,6 +64,9 @@ impl<W: Element + Plain> Kernel for Backward<'_, '_, W> {
                 let last = within(plan.band.reached::<W>(group.end - 1), &window);
                 let reached = first.start..last.end;
                 for at in group.clone().rev() {
+                    if setting.early {
+                        half.ask_for(simd, setting.frame(at), sequence);
+                    }
                     let blocks = within(plan.band.reached::<W>(at), &window);
                     let blank = half.emit(simd, at - start, blocks.clone());
                     let [mantissas, exponents] = &half.emitted;
@@ -139,9 +142,8 @@ impl<W: Element + Plain> Half<'_, W> {
         let window = floor..window.end;
         for at in frames.clone() {
             let local = at - frames.start;
-            let normaliser = self.tabulate(simd, local, setting.frame(at), sequence);
-            self.sums[local] = normaliser.sum;
-            self.maxima[local] = normaliser.max;
+            let normaliser = self.tabulate(simd, local, setting.frame(at), sequence, setting);
+            self.keep(local, normaliser);
             let blocks = within(self.plan.band.range::<W>(at), &window);
             let blank = self.emit(simd, local, blocks.clone());
             let from = match local {

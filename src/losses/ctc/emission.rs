@@ -1,11 +1,11 @@
 //! What a frame says: its softmax, in parts for the lattice.
 
 use crate::math::Functions;
-use crate::math::lanes::{exp_nonpos, exp_parts, power_of_two};
-use crate::simd::{InOut, Isa, Lanes, Mask, Sum, prefetch};
+use crate::math::lanes::{exp_parts, power_of_two};
+use crate::simd::{Isa, Lanes, Mask, Sum, prefetch};
 
-/// The probabilities of some classes in a frame as multiples of the likeliest one's: in two parts
-/// for the lattice, and as one number for the gradient.
+/// The probabilities of some classes in a frame as multiples of its [`Reference`]: in two parts for
+/// the lattice, and as one number for the gradient.
 pub(super) struct Table<'t, W> {
     pub(super) mantissas: &'t mut [W],
     pub(super) exponents: &'t mut [W],
@@ -17,13 +17,64 @@ pub(super) const fn table_len<W: Functions>(classes: usize) -> usize {
     classes.next_multiple_of(W::LANES)
 }
 
-/// A frame's largest logit, as it is subtracted, and the sum of all probabilities, as multiples of
-/// its own.
+/// What the exponentials of a frame's logits are taken as multiples of: `e^subtracted 2^power`.
+#[derive(Clone, Copy)]
+pub(super) struct Reference<W> {
+    pub(super) subtracted: W,
+    pub(super) power: W,
+}
+
+/// Logits farther from 0 than this have their largest subtracted first.
+const FARTHEST: f64 = 1000.0;
+
+/// Between which powers of 2 a frame's largest exponential may be, as a multiple of its reference.
+const NEAR: core::ops::RangeInclusive<f64> = -30.0..=60.0;
+
+impl<W: Functions> Reference<W> {
+    /// The largest exponential itself.
+    pub(super) fn exact(max: W) -> Self {
+        Self {
+            subtracted: max,
+            power: W::ZERO,
+        }
+    }
+
+    /// A power of 2 that is as a rule near enough to the largest exponential of a frame whose blank has
+    /// this logit: so the others need no more than one look.
+    #[inline(always)]
+    pub(super) fn guess(blank: W) -> Self {
+        let blank = blank.to_f64();
+        let near = blank.abs() <= FARTHEST;
+        let power = if near {
+            blank * core::f64::consts::LOG2_E
+        } else {
+            0.0
+        };
+        Self {
+            subtracted: W::ZERO,
+            power: W::from_f64(power.round_ties_even()),
+        }
+    }
+
+    /// Whether no exponential that counts is too large or too small as a multiple of this one, where
+    /// `max` is the largest logit.
+    #[inline(always)]
+    pub(super) fn suits(self, max: W) -> bool {
+        let logarithm = (max.to_f64() - self.subtracted.to_f64()) * core::f64::consts::LOG2_E;
+        NEAR.contains(&(logarithm - self.power.to_f64()))
+    }
+}
+
+/// A frame's reference, and the sum of all its exponentials, as multiples of that.
 #[derive(Clone, Copy)]
 pub(super) struct Normaliser<W> {
-    pub(super) max: W,
+    pub(super) reference: Reference<W>,
     pub(super) sum: f64,
 }
+
+/// How many bytes ahead of its use memory is asked for at the start of a row: what it delivers while
+/// one waits for the first. The processor itself does not look beyond a page.
+pub(super) const AHEAD: usize = 2048;
 
 /// The largest value of a row; 0 where all are −∞, so that it can be subtracted from them.
 #[inline(always)]
@@ -40,27 +91,35 @@ pub(super) fn largest<W: Functions, S: Isa>(simd: S, row: &[W]) -> W {
     fold_max(max.max(load(simd, parts.remainder(), lowest)))
 }
 
-/// Fills a table from logits, less `max`, and sums the probabilities.
+/// Fills a table from the first `count` logits, behind them as from logits of −∞, and sums the
+/// probabilities.
 ///
-/// The difference is formed with what its rounding loses, so that a large logit costs no accuracy
-/// and the largest one's probability is exactly 1.
+/// A difference is formed with what its rounding loses, so that a large logit costs no accuracy, and
+/// the largest one's probability is exactly 1 where the reference is that one.
 #[inline(always)]
 pub(super) fn fill<W: Functions, S: Isa>(
     simd: S,
     row: &[W],
-    max: W,
+    count: usize,
+    reference: Reference<W>,
     table: Table<'_, W>,
 ) -> Normaliser<W> {
     let lowest = Lanes::splat(simd, W::from_f64(f64::NEG_INFINITY));
-    let reference = Lanes::splat(simd, max);
+    let subtracted = Lanes::splat(simd, reference.subtracted);
+    let power = Lanes::splat(simd, reference.power);
     let smallest = Lanes::splat(simd, W::from_f64(-f64::from(W::BIAS)));
     let mut sum = Sum::zero(simd);
-    for at in (0..row.len()).step_by(W::LANES) {
-        let x = load(simd, &row[at..], lowest);
-        let difference = x - reference;
+    for at in (0..table.values.len()).step_by(W::LANES) {
+        let x = load(simd, row.get(at..).unwrap_or_default(), lowest);
+        let x = match at + W::LANES <= count {
+            true => x,
+            false => Mask::first(simd, count.saturating_sub(at)).select(x, lowest),
+        };
+        let difference = x - subtracted;
         let back = difference - x;
-        let low = (x - (difference - back)) - (reference + back);
+        let low = (x - (difference - back)) - (subtracted + back);
         let (mantissa, exponent) = exp_parts(difference, low);
+        let exponent = exponent - power;
         let value = mantissa * power_of_two(exponent.max(smallest));
         mantissa.store(&mut table.mantissas[at..]);
         exponent.store(&mut table.exponents[at..]);
@@ -68,115 +127,14 @@ pub(super) fn fill<W: Functions, S: Isa>(
         sum.add(value);
     }
     Normaliser {
-        max,
+        reference,
         sum: sum.fold(),
     }
-}
-
-/// A frame whose probabilities are known, on its way to its place.
-pub(super) struct Before<'b, W> {
-    pub(super) values: &'b [W],
-    pub(super) scale: W,
-    pub(super) place: &'b mut [W],
-    /// Whether to write past the caches.
-    pub(super) stream: bool,
-}
-
-/// How many bytes ahead of its use memory is asked for: what it delivers while one waits for the
-/// first. The processor itself does not look beyond a page.
-const AHEAD: usize = 2048;
-
-/// One sweep over three frames of many classes: writes the probabilities of the one before, times a
-/// factor, sums those of this one, which it keeps in `values`, and finds the largest logit of the
-/// next. So memory is read and written all the time while probabilities are computed. Behind `next`
-/// comes `later`, whose front is asked for.
-#[inline(always)]
-pub(super) fn sweep<W: Functions, S: Isa, const BEFORE: bool>(
-    simd: S,
-    before: Before<'_, W>,
-    row: &[W],
-    max: W,
-    values: &mut [W],
-    [next, later]: [&[W]; 2],
-) -> (Normaliser<W>, W) {
-    let lowest = Lanes::splat(simd, W::from_f64(f64::NEG_INFINITY));
-    let reference = Lanes::splat(simd, max);
-    let scale = Lanes::splat(simd, before.scale);
-    let mut place = InOut::in_place(before.place);
-    let stream = before.stream && place.can_stream();
-    let mut sum = Sum::zero(simd);
-    let mut next_max = lowest;
-    let full = row.len() / W::LANES * W::LANES;
-    let rows = row[..full]
-        .chunks_exact(W::LANES)
-        .zip(next[..full].chunks_exact(W::LANES));
-    let kept = values[..full]
-        .chunks_exact_mut(W::LANES)
-        .zip(before.values[..full].chunks_exact(W::LANES));
-    let mut at = 0;
-    for ((row, next), (values, before)) in rows.zip(kept) {
-        prefetch(simd, next, AHEAD);
-        next_max = next_max.max(Lanes::load(simd, next));
-        let value = exp_nonpos(Lanes::load(simd, row) - reference);
-        sum.add(value);
-        value.store(values);
-        if BEFORE {
-            let scaled = Lanes::load(simd, before) * scale;
-            if stream {
-                place.stream(at, scaled);
-            } else {
-                place.store::<S, true>(at, scaled);
-            }
-        }
-        at += W::LANES;
-    }
-    if full < row.len() {
-        next_max = next_max.max(load(simd, &next[full..], lowest));
-        let value = exp_nonpos(load(simd, &row[full..], lowest) - reference);
-        sum.add(value);
-        value.store(&mut values[full..]);
-        if BEFORE {
-            let scaled = Lanes::load(simd, &before.values[full..]) * scale;
-            place.store::<S, false>(full, scaled);
-        }
-    }
-    for ahead in (0..AHEAD).step_by(64) {
-        prefetch(simd, later, ahead);
-    }
-    let normaliser = Normaliser {
-        max,
-        sum: sum.fold(),
-    };
-    (normaliser, fold_max(next_max))
-}
-
-/// The sum of the probabilities of a row as multiples of the likeliest one's, each times `scale`
-/// written to `values` if there is room.
-#[inline(always)]
-pub(super) fn scaled<W: Functions, S: Isa>(
-    simd: S,
-    row: &[W],
-    max: W,
-    scale: W,
-    values: &mut [W],
-) -> f64 {
-    let lowest = Lanes::splat(simd, W::from_f64(f64::NEG_INFINITY));
-    let reference = Lanes::splat(simd, max);
-    let scale = Lanes::splat(simd, scale);
-    let mut sum = Sum::zero(simd);
-    for at in (0..row.len()).step_by(W::LANES) {
-        let value = exp_nonpos(load(simd, &row[at..], lowest) - reference);
-        sum.add(value);
-        if let Some(values) = values.get_mut(at..) {
-            (value * scale).store_partial(values);
-        }
-    }
-    sum.fold()
 }
 
 /// The values from the front of `row`, −∞ behind them.
 #[inline(always)]
-fn load<W: Functions, S: Isa>(simd: S, row: &[W], lowest: Lanes<W, S>) -> Lanes<W, S> {
+pub(super) fn load<W: Functions, S: Isa>(simd: S, row: &[W], lowest: Lanes<W, S>) -> Lanes<W, S> {
     if row.len() >= W::LANES {
         Lanes::load(simd, row)
     } else {
@@ -186,7 +144,7 @@ fn load<W: Functions, S: Isa>(simd: S, row: &[W], lowest: Lanes<W, S>) -> Lanes<
 
 /// The largest lane, or 0 for −∞.
 #[inline(always)]
-fn fold_max<W: Functions, S: Isa>(lanes: Lanes<W, S>) -> W {
+pub(super) fn fold_max<W: Functions, S: Isa>(lanes: Lanes<W, S>) -> W {
     let mut values = [W::ZERO; 16];
     lanes.store(&mut values);
     let mut half = W::LANES / 2;

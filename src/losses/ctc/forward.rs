@@ -1,9 +1,10 @@
 //! The way forward: the probabilities of all paths up to the middle.
 
-use super::emission::{self, Before, Normaliser};
-use super::half::{Half, Place, Setting, compact, table};
+use super::emission::{self, Normaliser};
+use super::half::{Half, Place, Setting, table};
 use super::lattice::{self, block};
 use super::sequence::Sequence;
+use super::sweep::{Before, Frame};
 use crate::element::Element;
 use crate::simd::{Isa, Kernel, Lanes};
 use crate::workspace::Plain;
@@ -24,7 +25,7 @@ impl Passed {
     #[inline(always)]
     fn add<W: Element>(&mut self, normaliser: Normaliser<W>, log_probs: bool) {
         if log_probs {
-            self.max += normaliser.max.to_f64();
+            self.max += normaliser.reference.subtracted.to_f64();
             self.normaliser += 0.0 * normaliser.sum;
             return;
         }
@@ -38,6 +39,9 @@ impl Passed {
         if self.normaliser > STEP {
             self.normaliser /= STEP;
             self.shift += 100.0;
+        } else if self.normaliser < 1.0 / STEP {
+            self.normaliser *= STEP;
+            self.shift -= 100.0;
         }
     }
 }
@@ -73,42 +77,48 @@ impl<W: Element + Plain> Kernel for Forward<'_, '_, W> {
         let mut largest = Lanes::splat(simd, W::ZERO);
         let kept = plan.first_kept();
         let mut from = Place::Row(0);
-        let mut next_max = W::ZERO;
-        for at in 0..plan.frames {
-            let table = at.saturating_sub(kept);
-            let normaliser = if setting.early {
-                half.tabulate_and_write(simd, at, &mut next_max, sequence, setting)
-            } else {
-                half.tabulate(simd, table, setting.frame(at), sequence)
-            };
-            if at >= kept {
-                half.sums[table] = normaliser.sum;
-                half.maxima[table] = normaliser.max;
+        // Frames of many classes are read and written in groups, the lattice follows in between: its
+        // small writes would wait for the large ones.
+        let group = if setting.early { W::LANES } else { 1 };
+        for start in (0..plan.frames).step_by(group) {
+            let group = start..(start + group).min(plan.frames);
+            for at in group.clone() {
+                let table = at.saturating_sub(kept);
+                let normaliser = if setting.early {
+                    half.tabulate_and_write(simd, at, sequence, setting)
+                } else {
+                    half.tabulate(simd, table, setting.frame(at), sequence, setting)
+                };
+                if at >= kept {
+                    half.keep(table, normaliser);
+                }
+                passed.add(normaliser, setting.log_probs);
             }
-            passed.add(normaliser, setting.log_probs);
-            let blocks = plan.band.range::<W>(at);
-            let blank = half.emit(simd, table, blocks.clone());
-            let to = match from {
-                _ if at >= kept => Place::History(at - kept),
-                Place::Row(0) => Place::Row(1),
-                _ => Place::Row(0),
-            };
-            if let Place::Row(k) = from
-                && plan.grad
-                && at < kept
-                && at % plan.chunk == 0
-            {
-                let row = plan.row::<W>();
-                let checkpoint = &mut half.checkpoints[at / plan.chunk * row..][..row];
-                checkpoint.copy_from_slice(half.rows[k]);
+            for at in group {
+                let blocks = plan.band.range::<W>(at);
+                let blank = half.emit(simd, at.saturating_sub(kept), blocks.clone());
+                let to = match from {
+                    _ if at >= kept => Place::History(at - kept),
+                    Place::Row(0) => Place::Row(1),
+                    _ => Place::Row(0),
+                };
+                if let Place::Row(k) = from
+                    && plan.grad
+                    && at < kept
+                    && at % plan.chunk == 0
+                {
+                    let row = plan.row::<W>();
+                    let checkpoint = &mut half.checkpoints[at / plan.chunk * row..][..row];
+                    checkpoint.copy_from_slice(half.rows[k]);
+                }
+                let floor = plan.band.floor::<W>(at);
+                half.step(simd, from, to, blocks.clone(), floor, blank);
+                if (at + 1) % W::LANES == 0 || at + 1 == plan.frames {
+                    let row = half.place(to);
+                    largest = largest.max(lattice::normalise(simd, row, blocks));
+                }
+                from = to;
             }
-            let floor = plan.band.floor::<W>(at);
-            half.step(simd, from, to, blocks.clone(), floor, blank);
-            if (at + 1) % W::LANES == 0 || at + 1 == plan.frames {
-                let row = half.place(to);
-                largest = largest.max(lattice::normalise(simd, row, blocks));
-            }
-            from = to;
         }
         if setting.early && plan.frames > 0 {
             half.write_last(simd, sequence, setting);
@@ -138,42 +148,40 @@ impl<W: Element + Plain> Half<'_, W> {
     }
 
     /// Fills table `at` from a frame of many classes, and writes the probabilities of the one before
-    /// to its gradient. `max` is the frame's largest logit and becomes the next one's.
+    /// to its gradient.
     #[inline(always)]
     fn tabulate_and_write<S: Isa>(
         &mut self,
         simd: S,
         at: usize,
-        max: &mut W,
         sequence: &mut dyn Sequence<W>,
         setting: Setting,
     ) -> Normaliser<W> {
         let last = self.plan.frames - 1;
-        let frames = [at, (at + 1).min(last), (at + 2).min(last)].map(|at| setting.frame(at));
+        let frames = [at, (at + 1).min(last)].map(|at| setting.frame(at));
         let place = setting.frame(at.saturating_sub(1));
-        let ([row, next, later], place) = sequence.rows_and_place(frames, place);
-        if at == 0 {
-            *max = emission::largest(simd, row);
-        }
-        let compact = compact(row, &self.classes[..self.named], self.compact);
-        emission::fill(simd, compact, *max, table(self.tables, self.plan.table, at));
+        let ([row, next], place) = sequence.rows_and_place(frames, place);
         let [a, b] = &mut self.values;
-        let (values, before) = if at.is_multiple_of(2) { (a, b) } else { (b, a) };
-        let before = Before {
-            values: before,
-            scale: match at {
-                0 => W::ZERO,
-                _ => setting.of_values(self.sums[at - 1]),
-            },
-            place,
-            stream: setting.stream,
+        let (values, values_before) = if at.is_multiple_of(2) { (a, b) } else { (b, a) };
+        let frame = Frame {
+            row,
+            next,
+            blank: setting.blank,
         };
-        let (normaliser, next_max) = if at == 0 {
-            emission::sweep::<W, S, false>(simd, before, row, *max, values, [next, later])
+        let normaliser = if at == 0 {
+            frame.sweep::<S, false>(simd, Before::nothing(), values, setting)
         } else {
-            emission::sweep::<W, S, true>(simd, before, row, *max, values, [next, later])
+            let before = Before {
+                values: values_before,
+                scale: setting.of_values(self.sums[at - 1]),
+                place,
+                stream: setting.stream,
+            };
+            frame.sweep::<S, true>(simd, before, values, setting)
         };
-        *max = next_max;
+        W::gather(simd, row, &self.classes[..self.plan.table], self.compact);
+        let table = table(self.tables, self.plan.table, at);
+        emission::fill(simd, self.compact, self.named, normaliser.reference, table);
         normaliser
     }
 

@@ -1,11 +1,11 @@
 //! The gradient of a group of frames, from their posteriors.
 
 use super::backward::Sums;
-use super::emission;
 use super::half::{Half, Setting, table};
 use super::sequence::Sequence;
+use super::sweep::{self, Before};
 use crate::element::Element;
-use crate::simd::{Isa, Lanes};
+use crate::simd::{Isa, Lanes, prefetch};
 use crate::workspace::Plain;
 use core::ops::Range;
 
@@ -107,6 +107,16 @@ impl<W: Element + Plain> Half<'_, W> {
         first[0]
     }
 
+    /// Asks for the memory of a frame's gradient that [`write`](Self::write) will write to.
+    #[inline(always)]
+    pub(super) fn ask_for<S: Isa>(&self, simd: S, frame: usize, sequence: &mut dyn Sequence<W>) {
+        if let Some(place) = sequence.place(frame) {
+            for &class in &self.classes[..self.named] {
+                prefetch(simd, place, class as usize * size_of::<W>());
+            }
+        }
+    }
+
     /// Writes the gradient of a frame of many classes: that of the classes that the table holds,
     /// and unless it was written on the way forward that of the others.
     #[inline(always)]
@@ -129,10 +139,16 @@ impl<W: Element + Plain> Half<'_, W> {
             }
             return;
         }
-        let values = &mut self.values[0][..self.extent.classes];
+        let reference = self.reference(local);
         let row = sequence.row(frame, self.converted);
-        let scale = setting.of_values(self.sums[local]);
-        emission::scaled(simd, row, self.maxima[local], scale, values);
+        let values = &mut self.values[0];
+        let before = Before::nothing();
+        sweep::sweep::<W, S, false>(simd, before, row, reference, values, row);
+        let scale = Lanes::splat(simd, setting.of_values(self.sums[local]));
+        for values in values.chunks_exact_mut(W::LANES) {
+            (Lanes::load(simd, values) * scale).store(values);
+        }
+        let values = &mut values[..self.extent.classes];
         for (&gradient, &class) in named {
             values[class as usize] = gradient;
         }

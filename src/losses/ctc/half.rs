@@ -9,10 +9,11 @@
 //! **Checkpoints.** A half that is too long to keep all its rows keeps one every chunk of frames,
 //! and computes the rows of a chunk again when it comes back to it.
 
-use super::emission::{self, Normaliser, Table, table_len};
+use super::emission::{self, Normaliser, Reference, Table};
 use super::lattice::{self, Emission};
 use super::plan::{Extent, Plan};
 use super::sequence::Sequence;
+use super::sweep::{Before, Frame, kept_len};
 use crate::element::Element;
 use crate::simd::Isa;
 use crate::workspace::{Plain, Room, bytes_of};
@@ -38,8 +39,9 @@ pub(super) struct Half<'w, W> {
     pub(super) checkpoints: &'w mut [W],
     pub(super) history: &'w mut [W],
     pub(super) tables: &'w mut [W],
+    /// Normalisers, frame by frame: sums, and the two parts of references.
     pub(super) sums: &'w mut [f64],
-    pub(super) maxima: &'w mut [W],
+    pub(super) references: [&'w mut [W]; 2],
     /// Posteriors of a group of frames, by frame and pair.
     pub(super) posteriors: &'w mut [W],
     /// Posteriors of the blanks of one frame, by pair.
@@ -74,13 +76,13 @@ impl<'w, W: Element + Plain> Half<'w, W> {
             w(kept.saturating_mul(row)),
             w(kept.max(1).saturating_mul(3 * table)),
             bytes_of::<f64>(kept),
-            w(kept),
+            2 * w(kept),
             w(grad * W::LANES * pairs),
             w(grad * pairs),
             2 * w(grad * W::LANES * table),
             w(extent.classes),
             w(wide * table),
-            2 * w(wide * table_len::<W>(extent.classes)),
+            2 * w(wide * kept_len::<W>(extent.classes)),
         ];
         parts.into_iter().fold(0, usize::saturating_add)
     }
@@ -90,7 +92,7 @@ impl<'w, W: Element + Plain> Half<'w, W> {
         let (pairs, row) = (plan.pairs::<W>(), plan.row::<W>());
         let (kept, table) = (plan.kept(), plan.table);
         let (grad, wide) = (usize::from(plan.grad), usize::from(plan.wide));
-        let wide_row = wide * table_len::<W>(extent.classes);
+        let wide_row = wide * kept_len::<W>(extent.classes);
         Self {
             plan,
             extent,
@@ -106,7 +108,7 @@ impl<'w, W: Element + Plain> Half<'w, W> {
             history: room.take(kept * row),
             tables: room.take(kept.max(1) * 3 * table),
             sums: room.take(kept),
-            maxima: room.take(kept),
+            references: [room.take(kept), room.take(kept)],
             posteriors: room.take(grad * W::LANES * pairs),
             blanks: room.take(grad * pairs),
             gathered: room.take(grad * W::LANES * table),
@@ -153,6 +155,9 @@ impl<'w, W: Element + Plain> Half<'w, W> {
             }
             *slot = *number;
         }
+        // Behind the classes that are named the table says that nothing has a probability.
+        self.slots[self.extent.labels..].fill(count as u32);
+        named[count..].fill(self.blank);
         self.blank = 0;
         self.named = count;
     }
@@ -165,18 +170,40 @@ impl<'w, W: Element + Plain> Half<'w, W> {
         at: usize,
         frame: usize,
         sequence: &dyn Sequence<W>,
+        setting: Setting,
     ) -> Normaliser<W> {
         let row = sequence.row(frame, self.converted);
-        let max = emission::largest(simd, row);
         let table = table(self.tables, self.plan.table, at);
         if !self.plan.wide {
-            return emission::fill(simd, row, max, table);
+            let reference = Reference::exact(emission::largest(simd, row));
+            return emission::fill(simd, row, row.len(), reference, table);
         }
-        let compact = compact(row, &self.classes[..self.named], self.compact);
-        emission::fill(simd, compact, max, table);
-        Normaliser {
-            max,
-            sum: emission::scaled(simd, row, max, W::ZERO, &mut []),
+        let values = &mut self.values[0];
+        let frame = Frame {
+            row,
+            next: row,
+            blank: setting.blank,
+        };
+        let normaliser = frame.sweep::<S, false>(simd, Before::nothing(), values, setting);
+        W::gather(simd, row, &self.classes[..self.plan.table], self.compact);
+        emission::fill(simd, self.compact, self.named, normaliser.reference, table);
+        normaliser
+    }
+
+    /// Keeps the normaliser of frame `at`.
+    pub(super) fn keep(&mut self, at: usize, normaliser: Normaliser<W>) {
+        self.sums[at] = normaliser.sum;
+        let [subtracted, powers] = &mut self.references;
+        subtracted[at] = normaliser.reference.subtracted;
+        powers[at] = normaliser.reference.power;
+    }
+
+    /// The reference of frame `at`.
+    pub(super) fn reference(&self, at: usize) -> Reference<W> {
+        let [subtracted, powers] = &self.references;
+        Reference {
+            subtracted: subtracted[at],
+            power: powers[at],
         }
     }
 
@@ -184,7 +211,11 @@ impl<'w, W: Element + Plain> Half<'w, W> {
     #[inline(always)]
     pub(super) fn emit<S: Isa>(&mut self, simd: S, at: usize, blocks: Range<usize>) -> (W, W) {
         let table = table(self.tables, self.plan.table, at);
-        let end = (blocks.end * W::LANES).min(self.extent.labels);
+        let end = match self.plan.wide {
+            // Pairs without a label have a slot too.
+            true => blocks.end * W::LANES,
+            false => (blocks.end * W::LANES).min(self.extent.labels),
+        };
         let pairs = (blocks.start * W::LANES).min(end)..end;
         let [mantissas, exponents] = &mut self.emitted;
         let slots = &self.slots[pairs.clone()];
@@ -264,19 +295,12 @@ pub(super) fn table<W>(tables: &mut [W], len: usize, at: usize) -> Table<'_, W> 
     }
 }
 
-/// The classes that a table holds, out of a row.
-#[inline(always)]
-pub(super) fn compact<'c, W: Copy>(row: &[W], classes: &[u32], compact: &'c mut [W]) -> &'c [W] {
-    for (value, &class) in compact.iter_mut().zip(classes) {
-        *value = row[class as usize];
-    }
-    &compact[..classes.len()]
-}
-
 /// What both directions need to know.
 #[derive(Clone, Copy)]
 pub(super) struct Setting {
     pub(super) log_probs: bool,
+    /// The blank's class.
+    pub(super) blank: usize,
     /// Whether this half reads the sequence backward.
     pub(super) backward: bool,
     /// The frame that this half begins with.

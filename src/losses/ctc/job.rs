@@ -379,6 +379,7 @@ impl<T: Element + Plain> Sample<'_, '_, '_, T> {
     fn settings(&self, early: bool) -> [Setting; 2] {
         [false, true].map(|backward| Setting {
             log_probs: self.shared.loss.log_probs,
+            blank: self.shared.limits.blank,
             backward,
             start: if backward {
                 self.extent.frames.saturating_sub(1)

@@ -16,6 +16,7 @@ mod meeting;
 mod plan;
 mod sequence;
 mod states;
+mod sweep;
 #[cfg(test)]
 mod tests;
 

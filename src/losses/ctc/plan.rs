@@ -71,7 +71,8 @@ impl Plan {
             band,
             frames,
             chunk,
-            table: table_len::<W>(if wide { named } else { extent.classes }),
+            // One more than is named, of probability 0.
+            table: table_len::<W>(if wide { named + 1 } else { extent.classes }),
             wide,
             grad: extent.grad,
         }

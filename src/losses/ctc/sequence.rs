@@ -19,8 +19,8 @@ pub(super) trait Sequence<W>: Send + Sync {
     /// Whether frames and gradient are two runs of memory, frame by frame.
     fn is_copy(&self) -> bool;
 
-    /// Three frames and the place of another one's gradient, where they [are](Self::is_copy) runs.
-    fn rows_and_place(&mut self, rows: [usize; 3], place: usize) -> ([&[W]; 3], &mut [W]);
+    /// Two frames and the place of another one's gradient, where they [are](Self::is_copy) runs.
+    fn rows_and_place(&mut self, rows: [usize; 2], place: usize) -> ([&[W]; 2], &mut [W]);
 }
 
 impl<T: Element> Sequence<T> for Frames<'_, T> {
@@ -44,7 +44,7 @@ impl<T: Element> Sequence<T> for Frames<'_, T> {
         self.is_copy()
     }
 
-    fn rows_and_place(&mut self, rows: [usize; 3], place: usize) -> ([&[T]; 3], &mut [T]) {
+    fn rows_and_place(&mut self, rows: [usize; 2], place: usize) -> ([&[T]; 2], &mut [T]) {
         self.rows_and_place(rows, place)
     }
 }
@@ -75,7 +75,7 @@ impl<T: Element> Sequence<f64> for Wide<'_, T> {
         false
     }
 
-    fn rows_and_place(&mut self, _: [usize; 3], _: usize) -> ([&[f64]; 3], &mut [f64]) {
+    fn rows_and_place(&mut self, _: [usize; 2], _: usize) -> ([&[f64]; 2], &mut [f64]) {
         unreachable!("these frames are converted one by one")
     }
 }
@@ -105,7 +105,7 @@ impl<W> Sequence<f64> for Widened<'_, W> {
         false
     }
 
-    fn rows_and_place(&mut self, _: [usize; 3], _: usize) -> ([&[f64]; 3], &mut [f64]) {
+    fn rows_and_place(&mut self, _: [usize; 2], _: usize) -> ([&[f64]; 2], &mut [f64]) {
         unreachable!("these frames are converted one by one")
     }
 }
