@@ -11,7 +11,7 @@ use bytemuck::Pod;
 use common::call::{Form, Grads, InPlace, Inputs, LabelView, Outcome, Request, Setters, fused};
 use common::cases::{Case, Label, Problem, Unit, table_and_variants};
 use common::ctc::{self, Batch, Ctc, Data};
-use common::levels::{levels, shrunk};
+use common::levels::levels;
 use common::random::Random;
 use common::real::{Real, assert_same_bits};
 use lossgrad::{Exec, Reduction, Threading, Workspace};
@@ -37,7 +37,7 @@ enum Place {
 
 /// Both ends, at distances up to a vector's; fewer where everything is slow.
 fn places() -> impl Iterator<Item = Place> {
-    (0..shrunk(FARTHEST + 1)).flat_map(|gap| [Place::AfterStart(gap), Place::BeforeEnd(gap)])
+    (0..=FARTHEST).flat_map(|gap| [Place::AfterStart(gap), Place::BeforeEnd(gap)])
 }
 
 /// Memory between two pages that nobody may touch.

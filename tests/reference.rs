@@ -7,7 +7,7 @@ use common::call::{Places, REDUCTIONS, Request, assert_every_form, expected, fac
 use common::cases::{Case, Unit, table};
 use common::contract::{assert_outcome, report};
 use common::layouts::Layout;
-use common::levels::{emulated, for_each_level};
+use common::levels::{for_each_level, shrunk};
 use common::random::Random;
 use common::real::Real;
 use lossgrad::Reduction;
@@ -60,7 +60,7 @@ fn check_length<T: Real>(case: &Case<T>, length: usize, reduction: Reduction, de
 
 fn every_short_length<T: Real>() {
     for case in table::<T>() {
-        for length in 1..=if emulated() { 70 } else { 300 } {
+        for length in 1..=shrunk(300).max(70) {
             let reduction = REDUCTIONS[length % REDUCTIONS.len()];
             check_length(&case, length, reduction, false);
         }

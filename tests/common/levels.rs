@@ -84,11 +84,6 @@ pub fn shrunk(size: usize) -> usize {
     size.div_ceil(*SHRINK)
 }
 
-/// Whether sizes are smaller than they are written.
-pub fn emulated() -> bool {
-    *SHRINK > 1
-}
-
 fn variable(name: &str) -> Option<String> {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }

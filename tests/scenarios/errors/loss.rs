@@ -222,7 +222,9 @@ impl LossCall {
         let fits = self.fits(case, &like.label);
         // Work that has no end: a call in order, or classes to be checked one by one.
         let scans = matches!(like.label, Label::Sparse(_)) && is_huge(&self.label);
-        if (fits && is_huge(&self.pred)) || scans {
+        // Vectors of no entries have a loss each.
+        let many = || is_huge(&self.request(case).units(&self.pred, case));
+        if (fits && (is_huge(&self.pred) || many())) || scans {
             return;
         }
         // Nothing is run where no array has one of the shapes.
