@@ -55,7 +55,7 @@ pub(crate) fn exp_over_power<T: Functions, S: Isa, const N: usize>(
     for k in 0..N {
         y[k] = least.max(x[k]);
     }
-    let (biased, r) = reduce_by(y, round);
+    let [biased, r] = reduce_by(y, round);
     y = exp_reduced(r, 2.0);
     for k in 0..N {
         y[k] = y[k] * power(biased[k].to_bits());
@@ -128,16 +128,17 @@ fn exp_shifted<T: Functions, S: Isa>(x: Lanes<T, S>, shift: i32) -> Lanes<T, S> 
 /// `(n + bias, r)` with `x = n ln 2 + r`; the sum stands in the low bits.
 #[inline(always)]
 fn reduce<T: Functions, S: Isa>(x: Lanes<T, S>, bias: i32) -> (Bits<T, S>, Lanes<T, S>) {
-    let ([biased], [r]) = reduce_by([x], x.splat_like(1.5 * T::COUNTING + f64::from(bias)));
+    let [[biased], [r]] = reduce_by([x], x.splat_like(1.5 * T::COUNTING + f64::from(bias)));
     (biased.to_bits(), r)
 }
 
-/// As [`reduce`], of several vectors, with the number that rounds, which holds the bias.
+/// As [`reduce`], of several vectors, the sum as a number, with the constant that rounds and holds the
+/// bias.
 #[inline(always)]
 fn reduce_by<T: Functions, S: Isa, const N: usize>(
     mut x: [Lanes<T, S>; N],
     round: Lanes<T, S>,
-) -> ([Lanes<T, S>; N], [Lanes<T, S>; N]) {
+) -> [[Lanes<T, S>; N]; 2] {
     // Neighbours are 1 apart here and for a while in both directions: the sum is an integer.
     let mut biased = x;
     for k in 0..N {
@@ -148,7 +149,7 @@ fn reduce_by<T: Functions, S: Isa, const N: usize>(
             x[k] = (biased[k] - round).neg_mul_add(round.splat_like(part), x[k]);
         }
     }
-    (biased, x)
+    [biased, x]
 }
 
 /// `scale e^r`, of several vectors.
