@@ -35,7 +35,7 @@ enum Place {
     BeforeEnd(usize),
 }
 
-/// Both ends, at distances up to a vector's; fewer where everything is slow.
+/// Both ends, at distances up to a vector's.
 fn places() -> impl Iterator<Item = Place> {
     (0..=FARTHEST).flat_map(|gap| [Place::AfterStart(gap), Place::BeforeEnd(gap)])
 }

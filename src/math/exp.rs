@@ -101,8 +101,8 @@ pub(crate) fn power_of_two<T: Functions, S: Isa>(n: Lanes<T, S>) -> Lanes<T, S> 
     power((n + counting).to_bits())
 }
 
-/// `(m, n)` with `e^(x + low) = m 2^n`, `n` an integer and `m` between 0.7 and 1.42, for `x <= 0`
-/// and a small `low` that `x` was rounded by. Where `x` is so far below that its bits no longer
+/// `(m, n)` with `e^(x + low) = m 2^n`, `n` an integer and `m` between 0.7 and 1.42, for `x` up to
+/// 2048 and a small `low` that `x` was rounded by. Where `x` is so far below that its bits no longer
 /// count fractions, `m` is 1; `e^-inf` is `2^-inf`.
 #[inline(always)]
 pub(crate) fn exp_parts<T: Functions, S: Isa>(

@@ -365,7 +365,9 @@ impl Isa for V4 {
         let (places, places_rest) = to.as_chunks_mut::<16>();
         // Four registers: a bit of the index chooses the pair.
         let Ok(table): Result<[f32x16; 4], _> = registers(table) else {
-            let len = table.len().min(i32::MAX as usize) as i32;
+            let Ok(len) = i32::try_from(table.len()) else {
+                return gather(table, index, to);
+            };
             let len = self.avx512f._mm512_set1_epi32(len);
             for (index, place) in indices.iter().zip(places) {
                 let index: __m512i = cast(*index);

@@ -64,8 +64,10 @@ impl<'a> Arbitrary<'a> for Ctc {
             1..=3 => bytes.int_in_range(0..=60)?,
             _ => bytes.int_in_range(0..=12)?,
         };
-        let classes = match bytes.int_in_range(0..=3)? {
+        let classes = match bytes.int_in_range(0..=4)? {
             0 => bytes.int_in_range(1..=70)?,
+            // These have a way of their own.
+            1 => bytes.int_in_range(65..=300)?,
             _ => bytes.int_in_range(1..=8)?,
         };
         let has_lengths: bool = bytes.arbitrary()?;

@@ -27,8 +27,9 @@ pub(super) struct Reference<W> {
 /// Logits farther from 0 than this have their largest subtracted first.
 const FARTHEST: f64 = 1000.0;
 
-/// Between which powers of 2 a frame's largest exponential may be, as a multiple of its reference.
-const NEAR: core::ops::RangeInclusive<f64> = -30.0..=60.0;
+/// Between which powers of 2 a frame's largest exponential may be, as a multiple of its reference: so
+/// near to 1 that no factor of a gradient loses bits, or overflows, by what the sum is off.
+const NEAR: core::ops::RangeInclusive<f64> = -4.0..=24.0;
 
 impl<W: Functions> Reference<W> {
     /// The largest exponential itself.
