@@ -146,7 +146,7 @@ pub enum CtcStatus {
 /// # Memory
 ///
 /// A call needs scratch memory, which a [`Workspace`](crate::Workspace) keeps for the next call: for
-/// each thread O(L) for losses alone, and O(L √T) for gradients, some megabytes at most for
+/// each thread O(L + C) for losses alone, and O(L √T + C) for gradients, some megabytes at most for
 /// 10,000 frames and 1,500 labels.
 ///
 /// ```
