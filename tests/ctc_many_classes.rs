@@ -48,6 +48,10 @@ fn blank_far_away<T: Ctc>(log_probs: bool) {
     for apart in [
         -1e30, -1e9, -3000.0, -200.0, -60.0, -30.0, -20.0, 20.0, 42.0, 60.0, 200.0, 999.0,
     ] {
+        if log_probs && apart > 0.0 {
+            // No log-probability is that large.
+            continue;
+        }
         let mut batch: Batch<T> = batch([1, 12, 100], 4, Data::Normal(1.0), 7);
         batch.log_probs = log_probs;
         if log_probs {
@@ -62,8 +66,8 @@ fn blank_far_away<T: Ctc>(log_probs: bool) {
             .enumerate()
         {
             match frame % 3 {
-                0 if apart < 0.0 || !log_probs => row[blank] = T::of(apart),
-                1 if apart < 0.0 || !log_probs => row.mapv_inplace(|x| T::of(x.wide() + apart)),
+                0 => row[blank] = T::of(apart),
+                1 => row.mapv_inplace(|x| T::of(x.wide() + apart)),
                 _ => {}
             }
         }
