@@ -433,6 +433,8 @@ fn run<P: Problem<T, K>, T: Element, const K: usize>(
     let grid = shapes.grid();
     let mut inputs = problem.check(&shapes, &grid)?;
     let elements: usize = shapes.pred.iter().product();
+    let large = elements.saturating_mul((2 * K + 1) * size_of::<T>()) >= STREAM_BYTES;
+    let in_place = matches!(operands[0], Given::InPlace(_));
     let plan = Plan {
         exec: settings.exec,
         weight: T::from_f64(weight).to_f64(),
@@ -440,7 +442,8 @@ fn run<P: Problem<T, K>, T: Element, const K: usize>(
         each_class: shapes.each_class() && shapes.writes_each(),
         sample_weight: shapes.sample_weight(settings.sample_weight.as_ref(), &grid)?,
         upstream: shapes.upstream(settings.upstream.as_ref(), &grid)?,
-        stream: elements.saturating_mul((2 * K + 1) * size_of::<T>()) >= STREAM_BYTES,
+        // In place the caches have just read what is written.
+        stream: large && !in_place,
         grid,
     };
 
@@ -448,7 +451,6 @@ fn run<P: Problem<T, K>, T: Element, const K: usize>(
     if loss.is_none() && operands.iter().all(reads) {
         return Ok(());
     }
-    let in_place = matches!(operands[0], Given::InPlace(_));
     problem.reserve(&mut inputs, in_place)?;
 
     let grid = &plan.grid;

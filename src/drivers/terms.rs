@@ -78,11 +78,25 @@ fn group<T: Float, S: Isa, P: Terms<T, S, J>, const FULL: bool, const J: usize>(
     let mut at = 0;
     for part in &mut parts {
         if FULL || at < len {
-            *part = terms.step::<FULL>(at);
+            *part = if S::IS_SCALAR {
+                called::<_, _, _, FULL, J>(terms, at)
+            } else {
+                terms.step::<FULL>(at)
+            };
         }
         at += T::LANES;
     }
     tree(parts)
+}
+
+/// A step as a call: eight copies of each would keep the compiler busy for minutes on a level that is
+/// for correctness, not for speed.
+#[inline(never)]
+fn called<T: Float, S: Isa, P: Terms<T, S, J>, const FULL: bool, const J: usize>(
+    terms: &mut P,
+    at: usize,
+) -> [Lanes<T, S>; J] {
+    terms.step::<FULL>(at)
 }
 
 #[inline(always)]

@@ -1,0 +1,5 @@
+//! A program without any loss.
+
+fn main() {
+    println!("{}", std::env::args().count());
+}
