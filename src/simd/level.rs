@@ -141,8 +141,9 @@ impl<K: Kernel, S: Isa> pulp::NullaryFnOnce for Bound<K, S> {
 /// Runs `kernel` with the instructions of `level`.
 ///
 /// This is a real call that cannot be inlined into its caller: dispatch once per leaf of work,
-/// never per row or element, and inside a task, never around one that spawns others.
-#[inline]
+/// never per row or element, and inside a task, never around one that spawns others. Inlined, the
+/// scalar kernel would be compiled again wherever it is called.
+#[inline(never)]
 pub(crate) fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Output {
     match level.0 {
         Token::Scalar(simd) => kernel.run(simd),
