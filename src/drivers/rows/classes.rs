@@ -1,11 +1,11 @@
-use super::leaf::{PIECE, Rows, Scratch, parts};
-use super::row::{self, Row};
+use super::leaf::{Rows, parts};
+use super::reference::ReferenceLanes;
+use super::room::{PIECE, Room};
 use super::{RowLabel, RowLoss};
 use crate::drivers::schedule::Leaf;
 use crate::drivers::terms::SUM_BLOCK;
 use crate::drivers::{Outputs, Plan};
 use crate::element::Element;
-use crate::math::lanes::exp_nonpos;
 use crate::simd::{InOut, Isa, Kernel, Lanes, Mask, Sum, dispatch};
 use core::ops::Range;
 
@@ -70,8 +70,9 @@ impl<T: Element, R: RowLoss<T>, const GRAD: bool> Kernel for Run<'_, '_, '_, '_,
 
     #[inline(always)]
     fn run<S: Isa>(mut self, simd: S) -> f64 {
-        let mut scratch = Scratch::new();
         let zeros = [T::ZERO; PIECE];
+        let mut room = [zeros; 2];
+        let mut room = Room::of_pieces(&mut room);
         let mut pieces = Pieces {
             logits: zeros,
             shares: zeros,
@@ -85,7 +86,7 @@ impl<T: Element, R: RowLoss<T>, const GRAD: bool> Kernel for Run<'_, '_, '_, '_,
                 if self.plan.is_masked(sample) {
                     self.outputs.mask(sample, unit..unit + 1);
                 } else {
-                    sum += self.row(simd, (sample, unit), &mut scratch, &mut pieces);
+                    sum += self.row(simd, (sample, unit), &mut room, &mut pieces);
                 }
             }
             if self.finish {
@@ -103,7 +104,7 @@ impl<T: Element, R: RowLoss<T>, const GRAD: bool> Run<'_, '_, '_, '_, T, R, GRAD
         &mut self,
         simd: S,
         at: (usize, usize),
-        scratch: &mut Scratch<T>,
+        room: &mut Room<'_, T>,
         pieces: &mut Pieces<T>,
     ) -> f64 {
         let all = 0..self.rows.classes;
@@ -111,16 +112,13 @@ impl<T: Element, R: RowLoss<T>, const GRAD: bool> Run<'_, '_, '_, '_, T, R, GRAD
             self.outputs.mask(at.0, at.1..at.1 + 1);
             return 0.0;
         };
-        let mut scratch = Some(scratch);
-        let chunk = self
-            .rows
-            .forward(simd, self.outputs, at, all.clone(), &mut scratch);
-        let row = Row::of_chunk(&chunk);
+        let (left_out, row) = self.rows.whole::<_, false>(simd, self.outputs, at, room);
+        let surprise = T::from_f64(row.surprise().value(simd));
         let mut pass = Pass {
             simd,
             loss: self.rows.loss,
-            shift: Lanes::splat(simd, chunk.shift()),
-            ln_sum: Lanes::splat(simd, row::ln_sum(simd, row.rest)),
+            reference: ReferenceLanes::splat(simd, left_out.reference),
+            surprise: Lanes::splat(simd, surprise),
             probability: Lanes::splat(simd, row.probability()),
             share: Lanes::splat(simd, T::from_f64(share)),
             sum: Sum::zero(simd),
@@ -225,8 +223,9 @@ struct Piece<'p, T> {
 struct Pass<T: Element, S: Isa, R> {
     simd: S,
     loss: R,
-    shift: Lanes<T, S>,
-    ln_sum: Lanes<T, S>,
+    reference: ReferenceLanes<T, S>,
+    /// What the likeliest class costs.
+    surprise: Lanes<T, S>,
     /// What an exponential is multiplied by to become a probability.
     probability: Lanes<T, S>,
     /// The sum of the shares times their coefficients.
@@ -267,12 +266,12 @@ impl<T: Element, S: Isa, R: RowLoss<T>> Pass<T, S, R> {
         }
         let [weight, loss_scale, coefficient] = factors;
         let [counted, coefficient] = unmasked(weight, [share, coefficient]);
-        let distance = self.shift - logit;
-        let value = self.loss.term(share, distance + self.ln_sum);
+        let distance = self.reference.subtracted - logit;
+        let value = self.loss.term(share, distance + self.surprise);
         let masked = weight.eq(zero);
         let loss = masked.select(zero, loss_scale * value);
         loss.store_partial(&mut piece.losses[at..to]);
-        let probability = exp_nonpos(-distance) * self.probability;
+        let probability = self.reference.exponential(logit) * self.probability;
         let grad = coefficient.neg_mul_add(counted, probability * self.share);
         piece.run.store::<S, false>(at, grad);
         let inside = Mask::first(simd, len - at);

@@ -1,17 +1,21 @@
 //! Losses of rows along a class axis: softmax cross entropy and its relatives.
 //!
-//! A row goes through two passes. The first subtracts the row's maximum, sums the exponentials and
-//! whatever the label adds, and leaves the exponentials in the gradient's place; the second scales
-//! them to the gradient. Where the classes are neighbours in memory a vector holds classes of one
-//! row ([`row`]), else one class of several rows ([`columns`]); both add in the same order, so both
-//! give the same bits. Rows too long for the first-level cache, or for one thread, are cut into
-//! chunks with a maximum each ([`long`]).
+//! A row goes through two passes. The first sums the exponentials and whatever the label adds, and
+//! keeps the exponentials; the second scales them to the gradient. Exponentials are multiples of a
+//! [`reference`] that is known before the first pass, so it needs no pass of its own for the largest.
+//! A vector holds classes of one row ([`row`]) or, where rows are short or the classes no neighbours
+//! in memory, one class of several rows ([`beside`]); both add in the same order, so both give the
+//! same bits. Rows too long for the first-level cache, or for one thread, are cut into chunks
+//! ([`long`]).
 
+mod beside;
 mod classes;
-mod columns;
 mod leaf;
 mod long;
+mod reference;
+mod room;
 mod row;
+mod tile;
 
 use super::schedule;
 use super::{Integers, Work};
