@@ -43,14 +43,14 @@ impl Place {
     }
 }
 
-impl<T, R, const DENSE: bool, const GRAD: bool> Rows<'_, T, R, DENSE, GRAD>
+impl<T, R, const DENSE: bool> Rows<'_, T, R, DENSE>
 where
     T: Element,
     R: RowLoss<T>,
 {
     /// Whether `count` rows whose classes are neighbours are better taken side by side.
     pub(super) fn go_beside(&self, count: usize) -> bool {
-        self.classes <= SHORT && count >= SEVERAL && R::NORMALISE
+        self.classes <= SHORT && count >= SEVERAL && self.loss.normalises()
     }
 
     /// How many of the next `rest` rows can be taken side by side, `units` being what is left of
@@ -87,9 +87,9 @@ where
 
 /// Rows that are copied side by side, which makes runs of what lies apart in memory, and whole
 /// vectors of short rows.
-pub(super) struct Beside<'r, 'i, 'a, 'o, T: Element, S, R, const DENSE: bool, const GRAD: bool> {
+pub(super) struct Beside<'r, 'i, 'a, 'o, T: Element, S, R, const DENSE: bool> {
     pub(super) simd: S,
-    pub(super) rows: &'r Rows<'i, T, R, DENSE, GRAD>,
+    pub(super) rows: &'r Rows<'i, T, R, DENSE>,
     pub(super) plan: &'r Plan<'a, T>,
     pub(super) outputs: &'r mut Outputs<'o, T>,
     /// The units of every sample.
@@ -97,7 +97,7 @@ pub(super) struct Beside<'r, 'i, 'a, 'o, T: Element, S, R, const DENSE: bool, co
     pub(super) packed: &'r mut Packed<T>,
 }
 
-impl<T, S, R, const DENSE: bool, const GRAD: bool> Beside<'_, '_, '_, '_, T, S, R, DENSE, GRAD>
+impl<T, S, R, const DENSE: bool> Beside<'_, '_, '_, '_, T, S, R, DENSE>
 where
     T: Element,
     S: Isa,
@@ -121,7 +121,7 @@ where
                 place = place.next(&self.units);
             }
         }
-        if GRAD && whole {
+        if self.rows.grad && whole {
             self.put(at, count, width, 0..classes);
         }
     }
@@ -131,6 +131,7 @@ where
     #[inline(always)]
     fn tile(&mut self, at: Place, rows: Range<usize>, width: usize, whole: bool) -> [T; 16] {
         let (simd, classes, count) = (self.simd, self.rows.classes, rows.len());
+        let normalise = self.rows.loss.normalises();
         let parts = || {
             let step = PACKED / width;
             (0..classes)
@@ -148,7 +149,9 @@ where
                     false => self.outputs.pred().class(sample, unit, class),
                 };
             }
-            if GRAD && let Some(scale) = UnitScale::of(self.plan, sample, unit) {
+            if self.rows.grad
+                && let Some(scale) = UnitScale::of(self.plan, sample, unit)
+            {
                 grad_scales[row] = scale.grad;
             }
             place = place.next(&self.units);
@@ -159,7 +162,7 @@ where
             left_out: Lanes::load(simd, &numbers),
             logit,
         };
-        if !R::NORMALISE {
+        if !normalise {
             known.reference = ReferenceLanes::none(simd);
         } else if DENSE {
             let [max, position] = self.largest(at, &rows, width, whole);
@@ -167,26 +170,22 @@ where
             known.reference = ReferenceLanes::exact(max);
         }
 
-        let mut exact = DENSE || !R::NORMALISE;
+        let mut exact = DENSE || !normalise;
         let found = loop {
             let mut sums: LaneSums<S> = [[Sum::zero(simd); 3]; 16];
-            if R::NORMALISE || DENSE {
+            if normalise || DENSE {
                 for part in parts() {
                     if !whole {
                         self.fetch(at, count, width, part.clone());
                     }
                     let mut tile = self.at_hand(rows.start, width);
-                    if R::NORMALISE {
+                    if normalise {
                         tile.exponentials(known.reference, part.len());
                     }
                     tile.sum(&known, part, &mut sums);
                 }
             }
-            let found = if R::NORMALISE {
-                known.rows::<true, DENSE>(&sums)
-            } else {
-                known.rows::<false, DENSE>(&sums)
-            };
+            let found = known.rows::<DENSE>(&sums, normalise);
             if exact {
                 break found;
             }
@@ -197,7 +196,7 @@ where
             known.reference = ReferenceLanes::exact(max).or(known.reference, unsuited);
             exact = true;
         };
-        if GRAD {
+        if self.rows.grad {
             let factors = self.factors(at, &found[..count], &grad_scales);
             let factors = factors.map(|lanes| Lanes::load(simd, &lanes));
             for part in parts() {
@@ -205,7 +204,7 @@ where
                     self.fetch(at, count, width, part.clone());
                 }
                 let mut tile = self.at_hand(rows.start, width);
-                if R::NORMALISE && !whole {
+                if normalise && !whole {
                     tile.exponentials(known.reference, part.len());
                 }
                 tile.gradients(&known, factors, part.clone());
@@ -215,7 +214,7 @@ where
             }
         }
         let mut costs = [0.0; 16];
-        if R::NORMALISE {
+        if normalise {
             costs = surprises(simd, &found);
         }
         let mut losses = [T::ZERO; 16];

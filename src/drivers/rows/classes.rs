@@ -13,11 +13,11 @@ use core::ops::Range;
 ///
 /// Where a row's classes share their factors and only the sum of their losses is wanted, the row is
 /// the unit, and this is not needed.
-pub(super) struct Classes<'i, T, R, const GRAD: bool> {
-    pub(super) rows: Rows<'i, T, R, true, false>,
+pub(super) struct Classes<'i, T, R> {
+    pub(super) rows: Rows<'i, T, R, true>,
 }
 
-impl<T: Element, R: RowLoss<T>, const GRAD: bool> Leaf<T> for Classes<'_, T, R, GRAD> {
+impl<T: Element, R: RowLoss<T>> Leaf<T> for Classes<'_, T, R> {
     fn units(&self) -> usize {
         self.rows.units()
     }
@@ -34,7 +34,7 @@ impl<T: Element, R: RowLoss<T>, const GRAD: bool> Leaf<T> for Classes<'_, T, R, 
         units: Range<usize>,
         finish: bool,
     ) -> f64 {
-        let run = Run::<_, _, GRAD> {
+        let run = Run {
             rows: &self.rows,
             plan,
             outputs,
@@ -47,8 +47,8 @@ impl<T: Element, R: RowLoss<T>, const GRAD: bool> Leaf<T> for Classes<'_, T, R, 
 }
 
 /// The work of one leaf, or of a run of samples that have one leaf each.
-struct Run<'r, 'i, 'a, 'o, T, R, const GRAD: bool> {
-    rows: &'r Rows<'i, T, R, true, false>,
+struct Run<'r, 'i, 'a, 'o, T, R> {
+    rows: &'r Rows<'i, T, R, true>,
     plan: &'r Plan<'a, T>,
     outputs: &'r mut Outputs<'o, T>,
     samples: Range<usize>,
@@ -65,7 +65,7 @@ struct Pieces<T> {
     factors: [[T; PIECE]; 3],
 }
 
-impl<T: Element, R: RowLoss<T>, const GRAD: bool> Kernel for Run<'_, '_, '_, '_, T, R, GRAD> {
+impl<T: Element, R: RowLoss<T>> Kernel for Run<'_, '_, '_, '_, T, R> {
     type Output = f64;
 
     #[inline(always)]
@@ -97,7 +97,7 @@ impl<T: Element, R: RowLoss<T>, const GRAD: bool> Kernel for Run<'_, '_, '_, '_,
     }
 }
 
-impl<T: Element, R: RowLoss<T>, const GRAD: bool> Run<'_, '_, '_, '_, T, R, GRAD> {
+impl<T: Element, R: RowLoss<T>> Run<'_, '_, '_, '_, T, R> {
     /// Computes a row's losses and gradient, and returns the sum of its terms.
     #[inline(always)]
     fn row<S: Isa>(
@@ -112,7 +112,7 @@ impl<T: Element, R: RowLoss<T>, const GRAD: bool> Run<'_, '_, '_, '_, T, R, GRAD
             self.outputs.mask(at.0, at.1..at.1 + 1);
             return 0.0;
         };
-        let (left_out, row) = self.rows.whole::<_, false>(simd, self.outputs, at, room);
+        let (left_out, row) = self.rows.whole(simd, self.outputs, at, room, false);
         let surprise = T::from_f64(row.surprise().value(simd));
         let mut pass = Pass {
             simd,
@@ -134,7 +134,9 @@ impl<T: Element, R: RowLoss<T>, const GRAD: bool> Run<'_, '_, '_, '_, T, R, GRAD
                 factors: pieces.factors.each_ref().map(|factor| &factor[..len]),
             };
             pass.run(run);
-            if GRAD && let Some(grad) = self.outputs.pred().grad() {
+            if self.rows.grad
+                && let Some(grad) = self.outputs.pred().grad()
+            {
                 grad.write_row(at.0, at.1, part.start, &pieces.logits[..len]);
             }
             if let Some(each) = &mut self.outputs.each {

@@ -23,13 +23,15 @@ const LEAF_ROWS: usize = 1024;
 pub(super) const LONGEST_CHUNK: usize = 4096;
 
 /// The driver of rows with its operands; `DENSE` if the label gives every class a share.
-pub(super) struct Rows<'i, T, R, const DENSE: bool, const GRAD: bool> {
+pub(super) struct Rows<'i, T, R, const DENSE: bool> {
     pub(super) loss: R,
     pub(super) label: RowLabel<'i, T>,
     pub(super) classes: usize,
+    /// Whether gradients are wanted.
+    pub(super) grad: bool,
 }
 
-impl<T, R, const DENSE: bool, const GRAD: bool> Leaf<T> for Rows<'_, T, R, DENSE, GRAD>
+impl<T, R, const DENSE: bool> Leaf<T> for Rows<'_, T, R, DENSE>
 where
     T: Element,
     R: RowLoss<T>,
@@ -61,7 +63,7 @@ where
             room.pieces = pieces.each_mut().map(|piece| &mut piece[..]);
         }
         let in_place = !outputs.operands[0].is_copied();
-        if GRAD && R::NORMALISE && (in_place || streams(plan, outputs)) {
+        if self.grad && self.loss.normalises() && (in_place || streams(plan, outputs)) {
             kept = [T::ZERO; LONGEST_CHUNK];
             room.kept = &mut kept;
         }
@@ -90,8 +92,8 @@ pub(super) fn streams<T: Element>(plan: &Plan<'_, T>, outputs: &Outputs<'_, T>) 
 }
 
 /// The work of one leaf of short rows, or of a run of samples that have one leaf each.
-struct Run<'r, 'i, 'a, 'o, T, R, const DENSE: bool, const GRAD: bool> {
-    rows: &'r Rows<'i, T, R, DENSE, GRAD>,
+struct Run<'r, 'i, 'a, 'o, T, R, const DENSE: bool> {
+    rows: &'r Rows<'i, T, R, DENSE>,
     plan: &'r Plan<'a, T>,
     outputs: &'r mut Outputs<'o, T>,
     samples: Range<usize>,
@@ -102,7 +104,7 @@ struct Run<'r, 'i, 'a, 'o, T, R, const DENSE: bool, const GRAD: bool> {
     packed: Option<&'r mut Packed<T>>,
 }
 
-impl<T, R, const DENSE: bool, const GRAD: bool> Kernel for Run<'_, '_, '_, '_, T, R, DENSE, GRAD>
+impl<T, R, const DENSE: bool> Kernel for Run<'_, '_, '_, '_, T, R, DENSE>
 where
     T: Element,
     R: RowLoss<T>,
@@ -171,7 +173,7 @@ where
     }
 }
 
-impl<T, R, const DENSE: bool, const GRAD: bool> Rows<'_, T, R, DENSE, GRAD>
+impl<T, R, const DENSE: bool> Rows<'_, T, R, DENSE>
 where
     T: Element,
     R: RowLoss<T>,
@@ -188,12 +190,12 @@ where
         stream: bool,
     ) -> T {
         let all = 0..self.classes;
-        let (left_out, row) = self.whole::<_, GRAD>(simd, outputs, at, room);
+        let (left_out, row) = self.whole(simd, outputs, at, room, self.grad);
         let mut surprise = 0.0;
-        if R::NORMALISE {
+        if self.loss.normalises() {
             surprise = row.surprise().value(simd);
         }
-        if GRAD {
+        if self.grad {
             let pass = Second {
                 reference: left_out.reference,
                 factor: row.factor(grad_scale),
@@ -206,20 +208,21 @@ where
         row.loss(surprise)
     }
 
-    /// The first pass over a whole row of one chunk; if `KEEP`, the exponentials go to the
+    /// The first pass over a whole row of one chunk; if `keep`, the exponentials go to the
     /// gradient's place or to the room.
     #[inline(always)]
-    pub(super) fn whole<S: Isa, const KEEP: bool>(
+    pub(super) fn whole<S: Isa>(
         &self,
         simd: S,
         outputs: &mut Outputs<'_, T>,
         at: (usize, usize),
         room: &mut Room<'_, T>,
+        keep: bool,
     ) -> (LeftOut<T>, Row) {
         let all = 0..self.classes;
         let class = self.class(at);
         let mut left_out = match class {
-            _ if !R::NORMALISE => LeftOut::none(),
+            _ if !self.loss.normalises() => LeftOut::none(),
             Some(class) => {
                 let logit = outputs.pred().class(at.0, at.1, class);
                 LeftOut::guessed(simd, class, logit)
@@ -228,7 +231,7 @@ where
         };
         let mut exact = DENSE;
         loop {
-            if R::NORMALISE && exact {
+            if self.loss.normalises() && exact {
                 let (max, position) = self.largest(simd, outputs, at, all.clone(), room);
                 left_out = match class {
                     Some(class) => LeftOut::exact(simd, class, left_out.logit, max),
@@ -236,10 +239,10 @@ where
                 };
             }
             let sums = match class {
-                Some(class) if !R::NORMALISE => self.sums_of_class(outputs, at, class),
-                _ => self.forward::<_, KEEP>(simd, outputs, at, all.clone(), room, &left_out),
+                Some(class) if !self.loss.normalises() => self.sums_of_class(outputs, at, class),
+                _ => self.forward(simd, outputs, (at, all.clone()), room, &left_out, keep),
             };
-            if !R::NORMALISE {
+            if !self.loss.normalises() {
                 return (left_out, Row::of_log_probabilities(sums));
             }
             let row = self.finished(&left_out, sums);
@@ -303,7 +306,7 @@ where
         grad_scale: f64,
     ) -> T {
         match &self.label {
-            RowLabel::Class(_) if R::NORMALISE => row.grad_of_left_out(1.0, grad_scale),
+            RowLabel::Class(_) if self.loss.normalises() => row.grad_of_left_out(1.0, grad_scale),
             RowLabel::Class(_) => T::from_f64(0.0 - grad_scale),
             RowLabel::Shares(shares) => {
                 let share = shares.class(sample, unit, row.left_out).to_f64();
@@ -323,7 +326,7 @@ where
     ) {
         let class = match &self.label {
             RowLabel::Class(classes) => classes.get(sample, unit),
-            RowLabel::Shares(_) if R::NORMALISE => row.left_out,
+            RowLabel::Shares(_) if self.loss.normalises() => row.left_out,
             RowLabel::Shares(_) => return,
         };
         let value = self.grad_of_left_out(row, (sample, unit), grad_scale);
@@ -363,38 +366,39 @@ where
 
     /// The first pass over some classes of a row.
     #[inline(always)]
-    pub(super) fn forward<S: Isa, const KEEP: bool>(
+    pub(super) fn forward<S: Isa>(
         &self,
         simd: S,
         outputs: &mut Outputs<'_, T>,
-        (sample, unit): (usize, usize),
-        classes: Range<usize>,
+        ((sample, unit), classes): ((usize, usize), Range<usize>),
         room: &mut Room<'_, T>,
         left_out: &LeftOut<T>,
+        keep: bool,
     ) -> Sums {
         let [logits, label] = room.pieces.each_mut().map(|piece| &mut **piece);
         let reference = ReferenceLanes::splat(simd, left_out.reference);
         let mut sums = [Sum::zero(simd); 3];
         for part in parts(&classes, logits.len()) {
             let shares = self.shares((sample, unit), part.clone(), label);
-            let (run, copied) = if !KEEP || room.kept.is_empty() {
+            let (run, copied) = if !keep || room.kept.is_empty() {
                 outputs.pred().row(sample, unit, part.clone(), logits)
             } else {
                 let row = outputs.pred().read_row(sample, unit, part.clone(), logits);
                 (InOut::copy(row, &mut room.kept[part.clone()]), false)
             };
-            let mut forward = Forward::<_, _, _, KEEP> {
+            let mut forward = Forward {
                 simd,
                 loss: self.loss,
                 run,
                 shares,
                 reference,
+                keep,
                 left_out: left_out.class as isize - part.start as isize,
             };
             forward.sum::<DENSE>(&mut sums);
-            if KEEP
+            if keep
                 && copied
-                && R::NORMALISE
+                && self.loss.normalises()
                 && let Some(grad) = outputs.pred().grad()
             {
                 grad.write_row(sample, unit, part.start, &logits[..part.len()]);
@@ -434,8 +438,8 @@ where
                 true => InOut::in_place(place),
                 false => InOut::copy(&room.kept[part.clone()], place),
             };
-            pass.backward::<_, false>(simd, run, shares)
-                .run::<DENSE>(R::NORMALISE);
+            pass.backward(simd, run, shares, false)
+                .run::<DENSE>(self.loss.normalises());
             if !direct {
                 grad.write_row(sample, unit, part.start, &exponentials[..part.len()]);
             }
@@ -461,8 +465,8 @@ where
                 stream: pass.stream && !copied,
                 ..pass
             };
-            pass.backward::<_, true>(simd, run, shares)
-                .run::<DENSE>(R::NORMALISE);
+            pass.backward(simd, run, shares, true)
+                .run::<DENSE>(self.loss.normalises());
             if copied && let Some(grad) = outputs.pred().grad() {
                 grad.write_row(sample, unit, part.start, &logits[..part.len()]);
             }
@@ -495,17 +499,19 @@ pub(super) struct Second<T> {
 
 impl<T: Element> Second<T> {
     #[inline(always)]
-    fn backward<'b, S: Isa, const LOGITS: bool>(
+    fn backward<'b, S: Isa>(
         self,
         simd: S,
         run: InOut<'b, T>,
         shares: &'b [T],
-    ) -> Backward<'b, T, S, LOGITS> {
+        logits: bool,
+    ) -> Backward<'b, T, S> {
         Backward {
             simd,
             stream: self.stream && run.can_stream(),
             run,
             shares,
+            logits,
             reference: ReferenceLanes::splat(simd, self.reference),
             factor: Lanes::splat(simd, self.factor),
             grad_scale: Lanes::splat(simd, self.grad_scale),

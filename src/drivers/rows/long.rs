@@ -26,12 +26,12 @@ const FEW_ROWS: usize = 32;
 
 /// Rows that are cut into chunks, for threads to share. Their exponentials are computed twice: to keep
 /// them would take more traffic than that takes time.
-pub(super) struct LongRow<'r, 'i, 'a, T, R, const DENSE: bool, const GRAD: bool> {
-    pub(super) rows: &'r Rows<'i, T, R, DENSE, GRAD>,
+pub(super) struct LongRow<'r, 'i, 'a, T, R, const DENSE: bool> {
+    pub(super) rows: &'r Rows<'i, T, R, DENSE>,
     pub(super) plan: &'r Plan<'a, T>,
 }
 
-impl<T, R, const DENSE: bool, const GRAD: bool> LongRow<'_, '_, '_, T, R, DENSE, GRAD>
+impl<T, R, const DENSE: bool> LongRow<'_, '_, '_, T, R, DENSE>
 where
     T: Element,
     R: RowLoss<T>,
@@ -72,7 +72,7 @@ where
         let found = &mut found[..classes.div_ceil(step)];
 
         let class = rows.class(at);
-        let (left_out, row) = if R::NORMALISE {
+        let (left_out, row) = if rows.loss.normalises() {
             let mut left_out = match class {
                 Some(class) => {
                     let logit = outputs.pred().class(at.0, at.1, class);
@@ -108,13 +108,13 @@ where
             (left_out, Row::of_log_probabilities(sums))
         };
         let mut surprise = 0.0;
-        if R::NORMALISE {
+        if rows.loss.normalises() {
             let Surprise { argument, more } = row.surprise();
             let mut ln = [argument];
             math::log1p(level, &mut ln);
             surprise = ln[0] + more;
         }
-        if GRAD {
+        if rows.grad {
             let second = Second {
                 reference: left_out.reference,
                 factor: row.factor(grad_scale),
@@ -265,8 +265,8 @@ impl<T: Element> Found<T> {
     };
 }
 
-struct Chunk<'p, 'i, 'o, 'r, T, R, const DENSE: bool, const GRAD: bool> {
-    rows: &'p Rows<'i, T, R, DENSE, GRAD>,
+struct Chunk<'p, 'i, 'o, 'r, T, R, const DENSE: bool> {
+    rows: &'p Rows<'i, T, R, DENSE>,
     outputs: &'p mut Outputs<'o, T>,
     at: (usize, usize),
     classes: Range<usize>,
@@ -275,7 +275,7 @@ struct Chunk<'p, 'i, 'o, 'r, T, R, const DENSE: bool, const GRAD: bool> {
     found: &'p mut Found<T>,
 }
 
-impl<T, R, const DENSE: bool, const GRAD: bool> Kernel for Chunk<'_, '_, '_, '_, T, R, DENSE, GRAD>
+impl<T, R, const DENSE: bool> Kernel for Chunk<'_, '_, '_, '_, T, R, DENSE>
 where
     T: Element,
     R: RowLoss<T>,
@@ -298,7 +298,7 @@ where
                 (found.max, found.position) = rows.largest(simd, outputs, at, classes, room);
             }
             Pass::Sum(left_out) => {
-                found.sums = rows.forward::<_, false>(simd, outputs, at, classes, room, &left_out);
+                found.sums = rows.forward(simd, outputs, (at, classes), room, &left_out, false);
             }
             Pass::Write(second) => {
                 rows.backward_of_logits(simd, outputs, at, classes, room, second);

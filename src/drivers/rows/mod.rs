@@ -36,8 +36,8 @@ pub enum RowLabel<'a, T> {
 /// A loss of a row: the sum over its classes of a term of the label's share and of the surprise,
 /// which is minus the logarithm of the class's probability.
 pub trait RowLoss<T: Element>: Copy + Send + Sync {
-    /// Whether pred holds logits, which a softmax turns into probabilities, or their logarithms.
-    const NORMALISE: bool;
+    /// Whether pred holds logits, which a softmax turns into probabilities, rather than their logarithms.
+    fn normalises(self) -> bool;
 
     /// A share as it counts in the gradient: as it is, unless the loss is not defined for it.
     #[inline(always)]
@@ -61,35 +61,16 @@ pub(crate) fn run_classes<T: Element>(
         inputs: (shares, classes),
         mut outputs,
     } = work;
-    let label = RowLabel::Shares(shares);
-    let grad = outputs.wants_gradient();
-    if !plan.is_by_class() {
-        if grad {
-            let rows = Rows::<_, _, true, true> {
-                loss,
-                label,
-                classes,
-            };
-            schedule::run(plan, outputs, &rows);
-        } else {
-            let rows = Rows::<_, _, true, false> {
-                loss,
-                label,
-                classes,
-            };
-            schedule::run(plan, outputs, &rows);
-        }
-        return;
-    }
-    let rows = Rows {
+    let rows = Rows::<_, _, true> {
         loss,
-        label,
+        label: RowLabel::Shares(shares),
         classes,
+        grad: outputs.wants_gradient(),
     };
-    if grad {
-        schedule::run(plan, outputs, &Classes::<_, _, true> { rows });
+    if plan.is_by_class() {
+        schedule::run(plan, outputs, &Classes { rows });
     } else {
-        schedule::run(plan, outputs, &Classes::<_, _, false> { rows });
+        schedule::run(plan, outputs, &rows);
     }
 }
 
@@ -101,51 +82,24 @@ pub(crate) fn run<T: Element>(loss: impl RowLoss<T>, work: Work<'_, T, (RowLabel
         mut outputs,
     } = work;
     let grad = outputs.wants_gradient();
-    let dense = matches!(label, RowLabel::Shares(_));
-    match (dense, grad) {
-        (false, false) => {
-            schedule::run(
-                plan,
-                outputs,
-                &Rows::<_, _, false, false> {
-                    loss,
-                    label,
-                    classes,
-                },
-            );
+    match label {
+        RowLabel::Class(_) => {
+            let rows = Rows::<_, _, false> {
+                loss,
+                label,
+                classes,
+                grad,
+            };
+            schedule::run(plan, outputs, &rows);
         }
-        (false, true) => {
-            schedule::run(
-                plan,
-                outputs,
-                &Rows::<_, _, false, true> {
-                    loss,
-                    label,
-                    classes,
-                },
-            );
-        }
-        (true, false) => {
-            schedule::run(
-                plan,
-                outputs,
-                &Rows::<_, _, true, false> {
-                    loss,
-                    label,
-                    classes,
-                },
-            );
-        }
-        (true, true) => {
-            schedule::run(
-                plan,
-                outputs,
-                &Rows::<_, _, true, true> {
-                    loss,
-                    label,
-                    classes,
-                },
-            );
+        RowLabel::Shares(_) => {
+            let rows = Rows::<_, _, true> {
+                loss,
+                label,
+                classes,
+                grad,
+            };
+            schedule::run(plan, outputs, &rows);
         }
     }
 }

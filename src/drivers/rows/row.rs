@@ -267,20 +267,21 @@ pub(super) fn position<T: Element, S: Isa>(simd: S, run: &InOut<'_, T>, value: T
     (bits != 0).then(|| at + bits.trailing_zeros() as usize)
 }
 
-/// The first pass over neighbouring classes of a row: sums of exponentials, shares and terms; and if
-/// `KEEP`, the exponentials themselves.
-pub(super) struct Forward<'f, T: Element, S: Isa, R, const KEEP: bool> {
+/// The first pass over neighbouring classes of a row: sums of exponentials, shares and terms.
+pub(super) struct Forward<'f, T: Element, S: Isa, R> {
     pub(super) simd: S,
     pub(super) loss: R,
     pub(super) run: InOut<'f, T>,
     /// The label's shares; empty where the label is a class.
     pub(super) shares: &'f [T],
     pub(super) reference: ReferenceLanes<T, S>,
+    /// Whether to write the exponentials.
+    pub(super) keep: bool,
     /// The position that is left out of the sum of exponentials, if it lies in the run.
     pub(super) left_out: isize,
 }
 
-impl<T: Element, S: Isa, R: RowLoss<T>, const KEEP: bool> Forward<'_, T, S, R, KEEP> {
+impl<T: Element, S: Isa, R: RowLoss<T>> Forward<'_, T, S, R> {
     /// Adds the run's exponentials, shares and terms to `sums`.
     #[inline(always)]
     pub(super) fn sum<const DENSE: bool>(&mut self, sums: &mut [Sum<S>; 3]) {
@@ -295,7 +296,7 @@ impl<T: Element, S: Isa, R: RowLoss<T>, const KEEP: bool> Forward<'_, T, S, R, K
     }
 
     #[inline(always)]
-    fn restricted(&mut self, at: usize, len: usize) -> Forward<'_, T, S, R, KEEP> {
+    fn restricted(&mut self, at: usize, len: usize) -> Forward<'_, T, S, R> {
         let shares = if self.shares.is_empty() {
             self.shares
         } else {
@@ -316,11 +317,11 @@ impl<T: Element, S: Isa, R: RowLoss<T>, const KEEP: bool> Forward<'_, T, S, R, K
         self.run.prefetch(self.simd, at, AHEAD);
         let logits = self.run.load::<S, FULL>(self.simd, at);
         let surprise = self.reference.subtracted - logits;
-        if !R::NORMALISE {
+        if !self.loss.normalises() {
             return [surprise, zero];
         }
         let mut exponential = self.reference.exponential(logits);
-        if KEEP {
+        if self.keep {
             self.run.store::<S, FULL>(at, exponential);
         }
         if !FULL {
@@ -337,11 +338,9 @@ impl<T: Element, S: Isa, R: RowLoss<T>, const KEEP: bool> Forward<'_, T, S, R, K
     }
 }
 
-impl<T: Element, S: Isa, R: RowLoss<T>, const KEEP: bool> Terms<T, S, 1>
-    for Forward<'_, T, S, R, KEEP>
-{
+impl<T: Element, S: Isa, R: RowLoss<T>> Terms<T, S, 1> for Forward<'_, T, S, R> {
     type Part<'p>
-        = Forward<'p, T, S, R, KEEP>
+        = Forward<'p, T, S, R>
     where
         Self: 'p;
 
@@ -357,11 +356,9 @@ impl<T: Element, S: Isa, R: RowLoss<T>, const KEEP: bool> Terms<T, S, 1>
     }
 }
 
-impl<T: Element, S: Isa, R: RowLoss<T>, const KEEP: bool> Terms<T, S, 3>
-    for Forward<'_, T, S, R, KEEP>
-{
+impl<T: Element, S: Isa, R: RowLoss<T>> Terms<T, S, 3> for Forward<'_, T, S, R> {
     type Part<'p>
-        = Forward<'p, T, S, R, KEEP>
+        = Forward<'p, T, S, R>
     where
         Self: 'p;
 
@@ -385,10 +382,12 @@ impl<T: Element, S: Isa, R: RowLoss<T>, const KEEP: bool> Terms<T, S, 3>
 }
 
 /// The second pass over neighbouring classes of a row: to gradients, from the exponentials that the
-/// first pass kept, or from `LOGITS` once more.
-pub(super) struct Backward<'b, T: Element, S: Isa, const LOGITS: bool> {
+/// first pass kept, or from the logits once more.
+pub(super) struct Backward<'b, T: Element, S: Isa> {
     pub(super) simd: S,
     pub(super) run: InOut<'b, T>,
+    /// Whether the run holds logits.
+    pub(super) logits: bool,
     /// The label's shares; empty where the label is a class.
     pub(super) shares: &'b [T],
     pub(super) reference: ReferenceLanes<T, S>,
@@ -400,7 +399,7 @@ pub(super) struct Backward<'b, T: Element, S: Isa, const LOGITS: bool> {
     pub(super) stream: bool,
 }
 
-impl<T: Element, S: Isa, const LOGITS: bool> Backward<'_, T, S, LOGITS> {
+impl<T: Element, S: Isa> Backward<'_, T, S> {
     /// `normalise` if the exponentials count; else only the label's shares do.
     #[inline(always)]
     pub(super) fn run<const DENSE: bool>(mut self, normalise: bool) {
@@ -428,7 +427,7 @@ impl<T: Element, S: Isa, const LOGITS: bool> Backward<'_, T, S, LOGITS> {
 
     /// The `len` positions from `at` on.
     #[inline(always)]
-    fn part(&mut self, at: usize, len: usize) -> Backward<'_, T, S, LOGITS> {
+    fn part(&mut self, at: usize, len: usize) -> Backward<'_, T, S> {
         let shares = if self.shares.is_empty() {
             self.shares
         } else {
@@ -452,7 +451,7 @@ impl<T: Element, S: Isa, const LOGITS: bool> Backward<'_, T, S, LOGITS> {
         let mut grad = Lanes::splat(self.simd, T::ZERO);
         if normalise {
             let mut exponential = self.run.load::<S, FULL>(self.simd, at);
-            if LOGITS {
+            if self.logits {
                 exponential = self.reference.exponential(exponential);
             }
             grad = exponential * self.factor;

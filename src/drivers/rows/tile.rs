@@ -123,7 +123,7 @@ where
     fn term(&self, known: &Known<T, S>, class: usize, at: usize) -> [Lanes<T, S>; 3] {
         let zero = Lanes::splat(self.simd, T::ZERO);
         let mut rest = zero;
-        if R::NORMALISE {
+        if self.loss.normalises() {
             let left_out = known.left_out.eq(self.number(class));
             rest = left_out.select(zero, self.load(1, at));
         }
@@ -148,13 +148,13 @@ where
         for class in classes.clone() {
             let at = class - classes.start;
             let mut grad = Lanes::splat(self.simd, T::ZERO);
-            if R::NORMALISE {
+            if self.loss.normalises() {
                 grad = self.load(1, at) * factor;
             }
             if DENSE {
                 grad = self.load(2, at).neg_mul_add(grad_scale, grad);
             }
-            if R::NORMALISE || !DENSE {
+            if self.loss.normalises() || !DENSE {
                 let left_out = known.left_out.eq(self.number(class));
                 grad = left_out.select(own, grad);
             }
@@ -166,10 +166,7 @@ where
 impl<T: Element, S: Isa> Known<T, S> {
     /// The rows, given what their first pass summed.
     #[inline(always)]
-    pub(super) fn rows<const NORMALISE: bool, const DENSE: bool>(
-        &self,
-        sums: &LaneSums<S>,
-    ) -> [Row; 16] {
+    pub(super) fn rows<const DENSE: bool>(&self, sums: &LaneSums<S>, normalise: bool) -> [Row; 16] {
         let mut folded = [[0.0; 16]; 3];
         for (j, folded) in folded.iter_mut().enumerate() {
             if j == 0 || DENSE {
@@ -185,7 +182,7 @@ impl<T: Element, S: Isa> Known<T, S> {
         for (k, row) in rows.iter_mut().enumerate().take(T::LANES) {
             let [rest, share, terms] = [0, 1, 2].map(|j| folded[j][k]);
             let mut sums = Sums { rest, share, terms };
-            if !NORMALISE {
+            if !normalise {
                 if !DENSE {
                     sums = Sums::of_class(-logits[k].to_f64());
                 }
