@@ -34,11 +34,6 @@ impl<'a, T: Element> Operand<'a, T> {
         }
     }
 
-    /// Whether the gradient goes elsewhere than the input's place.
-    pub(crate) fn is_copied(&self) -> bool {
-        matches!(self, Self::Copy(..))
-    }
-
     /// Whether the units of every sample are neighbours in memory.
     pub(crate) fn is_run(&self) -> bool {
         match self {

@@ -136,20 +136,18 @@ impl<T: Element, I: ClassLabel<T>> Problem<T> for SoftmaxCe<'_, I> {
 compiled!(SoftmaxCeLoss, inputs: (RowLabel<'a, T>, usize), run: run);
 
 fn run<T: Element>(loss: SoftmaxCeLoss, work: Work<'_, T, (RowLabel<'_, T>, usize)>) {
-    let normalise = !loss.from_logits;
-    rows::run(CrossEntropy { normalise }, work);
+    if loss.from_logits {
+        rows::run(CrossEntropy::<false>, work);
+    } else {
+        rows::run(CrossEntropy::<true>, work);
+    }
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct CrossEntropy {
-    pub(super) normalise: bool,
-}
+pub(super) struct CrossEntropy<const NORMALISE: bool>;
 
-impl<T: Element> RowLoss<T> for CrossEntropy {
-    #[inline(always)]
-    fn normalises(self) -> bool {
-        self.normalise
-    }
+impl<T: Element, const NORMALISE: bool> RowLoss<T> for CrossEntropy<NORMALISE> {
+    const NORMALISE: bool = NORMALISE;
 
     #[inline(always)]
     fn term<S: Isa>(self, share: Lanes<T, S>, surprise: Lanes<T, S>) -> Lanes<T, S> {

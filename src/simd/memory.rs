@@ -234,13 +234,6 @@ impl<'a, T: Float> InOut<'a, T> {
         }
     }
 
-    /// Asks for the line that will be read `ahead` bytes behind `at`, wherever that is.
-    #[inline(always)]
-    pub fn prefetch<S: Isa>(&self, simd: S, at: usize, ahead: usize) {
-        let from = self.source.wrapping_add(at).cast::<u8>();
-        simd.prefetch(from.wrapping_add(ahead));
-    }
-
     /// Writes lanes at `at`. Unless `FULL`, only as many as the run has room for.
     #[inline(always)]
     pub fn store<S: Isa, const FULL: bool>(&mut self, at: usize, lanes: Lanes<T, S>) {

@@ -1,8 +1,6 @@
 use super::RowLoss;
-use super::leaf::{LONGEST_CHUNK, Rows, Second, streams};
-use super::reference::Reference;
-use super::room::{PIECE, Room};
-use super::row::{LeftOut, Row, Sums, Surprise};
+use super::leaf::{LONGEST_CHUNK, Rows, Scratch};
+use super::row::{Chunk, Row};
 use crate::Threading;
 use crate::drivers::unit_scale::UnitScale;
 use crate::drivers::{Outputs, Plan};
@@ -16,7 +14,7 @@ use core::ops::Range;
 const MOST_CHUNKS: usize = 128;
 
 /// Classes in the chunks of a long row, unless it is so long that there would be too many of them.
-const CHUNK: usize = 4096;
+const CHUNK: usize = 1024;
 
 /// Classes from which on a row is shared among threads, where there are few rows.
 const SHARED_CLASSES: usize = 1 << 15;
@@ -24,14 +22,13 @@ const SHARED_CLASSES: usize = 1 << 15;
 /// Rows up to which each is shared among threads: more keep all threads busy by themselves.
 const FEW_ROWS: usize = 32;
 
-/// Rows that are cut into chunks, for threads to share. Their exponentials are computed twice: to keep
-/// them would take more traffic than that takes time.
-pub(super) struct LongRow<'r, 'i, 'a, T, R, const DENSE: bool> {
-    pub(super) rows: &'r Rows<'i, T, R, DENSE>,
+/// Rows that are cut into chunks, each with a maximum of its own.
+pub(super) struct LongRow<'r, 'i, 'a, T, R, const DENSE: bool, const GRAD: bool> {
+    pub(super) rows: &'r Rows<'i, T, R, DENSE, GRAD>,
     pub(super) plan: &'r Plan<'a, T>,
 }
 
-impl<T, R, const DENSE: bool> LongRow<'_, '_, '_, T, R, DENSE>
+impl<T, R, const DENSE: bool, const GRAD: bool> LongRow<'_, '_, '_, T, R, DENSE, GRAD>
 where
     T: Element,
     R: RowLoss<T>,
@@ -64,137 +61,88 @@ where
 
     fn row(&self, outputs: &mut Outputs<'_, T>, at: (usize, usize), grad_scale: f64) -> T {
         let (rows, level) = (self.rows, self.plan.exec.level);
+        let class = rows.class(at.0, at.1);
+        let logit = match class {
+            Some(class) => outputs.pred().class(at.0, at.1, class).to_f64(),
+            None => 0.0,
+        };
+
         let classes = rows.classes;
         let step = classes.div_ceil(MOST_CHUNKS).next_power_of_two().max(CHUNK);
-        debug_assert!(classes >= LONGEST_CHUNK);
+        debug_assert!(step <= classes && classes > LONGEST_CHUNK);
+        let mut chunks = [Chunk::new(); MOST_CHUNKS];
+        let chunks = &mut chunks[..classes.div_ceil(step)];
         let span = Span { at, step, first: 0 };
-        let mut found = [Found::NONE; MOST_CHUNKS];
-        let found = &mut found[..classes.div_ceil(step)];
+        self.forward(outputs.reborrow(), span, chunks);
 
-        let class = rows.class(at);
-        let (left_out, row) = if rows.loss.normalises() {
-            let mut left_out = match class {
-                Some(class) => {
-                    let logit = outputs.pred().class(at.0, at.1, class);
-                    dispatch(
-                        level,
-                        Choose {
-                            class,
-                            logit,
-                            max: None,
-                        },
-                    )
-                }
-                None => {
-                    let (max, class) = self.largest(outputs, span, found);
-                    let (logit, max) = (max, Some(max));
-                    dispatch(level, Choose { class, logit, max })
-                }
-            };
-            let mut row = rows.finished(&left_out, self.sums(outputs, span, found, left_out));
-            if !DENSE && !Reference::<T>::suits(row.total()) {
-                let (max, _) = self.largest(outputs, span, found);
-                let (class, logit, max) = (left_out.class, left_out.logit, Some(max));
-                left_out = dispatch(level, Choose { class, logit, max });
-                row = rows.finished(&left_out, self.sums(outputs, span, found, left_out));
+        let mut weights = [0.0; MOST_CHUNKS];
+        let weights = &mut weights[..chunks.len()];
+        let mut row = gather::<T>(chunks, weights, R::NORMALISE, |weights| {
+            math::exp_nonpos(level, weights)
+        });
+        rows.set_class(&mut row, logit);
+        let mut ln_sum = [T::ZERO];
+        if R::NORMALISE {
+            ln_sum = [T::from_f64(row.rest)];
+            math::log1p(level, &mut ln_sum);
+        }
+        if GRAD {
+            for weight in weights.iter_mut() {
+                *weight = row.factor::<f64>(grad_scale * *weight);
             }
-            (left_out, row)
-        } else {
-            let left_out = LeftOut::none();
-            let sums = match class {
-                Some(class) => rows.sums_of_class(outputs, at, class),
-                None => self.sums(outputs, span, found, left_out),
-            };
-            (left_out, Row::of_log_probabilities(sums))
-        };
-        let mut surprise = 0.0;
-        if rows.loss.normalises() {
-            let Surprise { argument, more } = row.surprise();
-            let mut ln = [argument];
-            math::log1p(level, &mut ln);
-            surprise = ln[0] + more;
+            self.backward(outputs.reborrow(), span, weights, T::from_f64(grad_scale));
+            rows.patch(outputs, &row, at.0, at.1, class, grad_scale);
         }
-        if rows.grad {
-            let second = Second {
-                reference: left_out.reference,
-                factor: row.factor(grad_scale),
-                grad_scale: T::from_f64(grad_scale),
-                stream: streams(self.plan, outputs),
-            };
-            self.each_chunk(outputs.reborrow(), span, found, Pass::Write(second));
-            rows.patch(outputs, &row, at, grad_scale);
-        }
-        row.loss(surprise)
+        row.loss(ln_sum[0])
     }
 
-    /// The largest logit of a row and the first class that has it.
-    fn largest(
-        &self,
-        outputs: &mut Outputs<'_, T>,
-        span: Span,
-        found: &mut [Found<T>],
-    ) -> (T, usize) {
-        self.each_chunk(outputs.reborrow(), span, found, Pass::Largest);
-        let mut best = &found[0];
-        for chunk in &*found {
-            if chunk.max > best.max {
-                best = chunk;
-            }
-        }
-        (best.max, best.position)
-    }
-
-    /// What the first pass over a row sums, chunk by chunk in their order.
-    fn sums(
-        &self,
-        outputs: &mut Outputs<'_, T>,
-        span: Span,
-        found: &mut [Found<T>],
-        left_out: LeftOut<T>,
-    ) -> Sums {
-        self.each_chunk(outputs.reborrow(), span, found, Pass::Sum(left_out));
-        let mut sums = Sums::NONE;
-        for chunk in found {
-            sums.add(chunk.sums);
-        }
-        sums
-    }
-
-    /// Runs a pass over every chunk of a span, each on its own.
-    fn each_chunk(
-        &self,
-        mut outputs: Outputs<'_, T>,
-        span: Span,
-        found: &mut [Found<T>],
-        pass: Pass<T>,
-    ) {
-        if found.len() > 1 && self.shares_rows() {
-            let middle = found.len() / 2;
-            let (head, tail) = found.split_at_mut(middle);
+    fn forward(&self, mut outputs: Outputs<'_, T>, span: Span, chunks: &mut [Chunk<T>]) {
+        if chunks.len() > 1 && self.shares_rows() {
+            let middle = chunks.len() / 2;
+            let (head, tail) = chunks.split_at_mut(middle);
             let (left, right) = outputs.split(Along::Classes, span.start(middle));
             rayon::join(
-                || self.each_chunk(left, span, head, pass),
-                || self.each_chunk(right, span.skip(middle), tail, pass),
+                || self.forward(left, span, head),
+                || self.forward(right, span.skip(middle), tail),
             );
             return;
         }
-        let mut pieces;
-        let mut room = Room::none();
-        if !self.rows.in_runs(&outputs) {
-            pieces = [[T::ZERO; PIECE]; 2];
-            room = Room::of_pieces(&mut pieces);
-        }
-        for (k, found) in found.iter_mut().enumerate() {
-            let chunk = Chunk {
+        let mut room = (!self.rows.in_runs(&outputs)).then(Scratch::new);
+        for (k, chunk) in chunks.iter_mut().enumerate() {
+            let pass = Pass {
                 rows: self.rows,
                 outputs: &mut outputs,
                 at: span.at,
                 classes: span.classes(k, self.rows.classes),
-                room: &mut room,
-                pass,
-                found,
+                scratch: room.as_mut(),
+                factors: None,
             };
-            dispatch(self.plan.exec.level, chunk);
+            *chunk = dispatch(self.plan.exec.level, pass);
+        }
+    }
+
+    fn backward(&self, mut outputs: Outputs<'_, T>, span: Span, factors: &[f64], grad_scale: T) {
+        if factors.len() > 1 && self.shares_rows() {
+            let middle = factors.len() / 2;
+            let (head, tail) = factors.split_at(middle);
+            let (left, right) = outputs.split(Along::Classes, span.start(middle));
+            rayon::join(
+                || self.backward(left, span, head, grad_scale),
+                || self.backward(right, span.skip(middle), tail, grad_scale),
+            );
+            return;
+        }
+        let mut room = (!self.rows.in_runs(&outputs)).then(Scratch::new);
+        for (k, &factor) in factors.iter().enumerate() {
+            let pass = Pass {
+                rows: self.rows,
+                outputs: &mut outputs,
+                at: span.at,
+                classes: span.classes(k, self.rows.classes),
+                scratch: room.as_mut(),
+                factors: Some([T::from_f64(factor), grad_scale]),
+            };
+            dispatch(self.plan.exec.level, pass);
         }
     }
 
@@ -237,96 +185,79 @@ impl Span {
     }
 }
 
-/// A pass over a chunk of a row.
-#[derive(Clone, Copy)]
-enum Pass<T> {
-    /// Finds the largest logit.
-    Largest,
-    /// Sums exponentials, shares and terms.
-    Sum(LeftOut<T>),
-    /// Writes the gradient.
-    Write(Second<T>),
+/// Gathers what is known of a row's chunks, in their order. `weights` takes the chunks' exponentials
+/// to the row's: `e^(chunk's maximum − row's maximum)`.
+fn gather<T: Element>(
+    chunks: &[Chunk<T>],
+    weights: &mut [f64],
+    normalise: bool,
+    exp_nonpos: impl FnOnce(&mut [f64]),
+) -> Row {
+    let mut best = &chunks[0];
+    for chunk in chunks {
+        if chunk.max > best.max {
+            best = chunk;
+        }
+    }
+    let max = best.max.to_f64();
+    for (weight, chunk) in weights.iter_mut().zip(chunks) {
+        // Without a finite logit the weight stays 1, and the sum is made NaN below.
+        *weight = if chunk.max == best.max {
+            0.0
+        } else {
+            chunk.max.to_f64() - max
+        };
+    }
+    exp_nonpos(weights);
+
+    let mut row = Row::of_chunk(best);
+    (row.share, row.terms) = (0.0, 0.0);
+    for (chunk, &weight) in chunks.iter().zip(weights.iter()) {
+        if !core::ptr::eq(chunk, best) {
+            row.rest += weight * (1.0 + chunk.rest);
+        }
+        row.share += chunk.share;
+        row.terms += chunk.terms;
+        if normalise && chunk.share != 0.0 {
+            row.terms += chunk.share * (max - chunk.shift().to_f64());
+        }
+    }
+    row
 }
 
-/// What passes find in a chunk.
-#[derive(Clone, Copy)]
-struct Found<T> {
-    max: T,
-    /// The first class that has the largest logit.
-    position: usize,
-    sums: Sums,
-}
-
-impl<T: Element> Found<T> {
-    const NONE: Self = Self {
-        max: T::ZERO,
-        position: 0,
-        sums: Sums::NONE,
-    };
-}
-
-struct Chunk<'p, 'i, 'o, 'r, T, R, const DENSE: bool> {
-    rows: &'p Rows<'i, T, R, DENSE>,
+/// One pass over a chunk of a row: the first, or with factors the second.
+struct Pass<'p, 'i, 'o, T, R, const DENSE: bool, const GRAD: bool> {
+    rows: &'p Rows<'i, T, R, DENSE, GRAD>,
     outputs: &'p mut Outputs<'o, T>,
     at: (usize, usize),
     classes: Range<usize>,
-    room: &'p mut Room<'r, T>,
-    pass: Pass<T>,
-    found: &'p mut Found<T>,
+    scratch: Option<&'p mut Scratch<T>>,
+    factors: Option<[T; 2]>,
 }
 
-impl<T, R, const DENSE: bool> Kernel for Chunk<'_, '_, '_, '_, T, R, DENSE>
+impl<T, R, const DENSE: bool, const GRAD: bool> Kernel for Pass<'_, '_, '_, T, R, DENSE, GRAD>
 where
     T: Element,
     R: RowLoss<T>,
 {
-    type Output = ();
+    type Output = Chunk<T>;
 
     #[inline(always)]
-    fn run<S: Isa>(self, simd: S) {
+    fn run<S: Isa>(mut self, simd: S) -> Chunk<T> {
         let Self {
             rows,
             outputs,
             at,
             classes,
-            room,
-            pass,
-            found,
+            factors,
+            ..
         } = self;
-        match pass {
-            Pass::Largest => {
-                (found.max, found.position) = rows.largest(simd, outputs, at, classes, room);
+        match factors {
+            None => rows.forward(simd, outputs, at, classes, &mut self.scratch),
+            Some(factors) => {
+                rows.backward(simd, outputs, at, classes, &mut self.scratch, factors);
+                Chunk::new()
             }
-            Pass::Sum(left_out) => {
-                found.sums = rows.forward(simd, outputs, (at, classes), room, &left_out, false);
-            }
-            Pass::Write(second) => {
-                rows.backward_of_logits(simd, outputs, at, classes, room, second);
-                if second.stream {
-                    simd.fence();
-                }
-            }
-        }
-    }
-}
-
-/// Chooses what a row's exponentials are taken as multiples of.
-struct Choose<T> {
-    class: usize,
-    logit: T,
-    /// The largest logit, where it is known.
-    max: Option<T>,
-}
-
-impl<T: Element> Kernel for Choose<T> {
-    type Output = LeftOut<T>;
-
-    #[inline(always)]
-    fn run<S: Isa>(self, simd: S) -> LeftOut<T> {
-        let Self { class, logit, max } = self;
-        match max {
-            Some(max) => LeftOut::exact(simd, class, logit, max),
-            None => LeftOut::guessed(simd, class, logit),
         }
     }
 }
