@@ -97,7 +97,7 @@ impl<'c> Cases<'c> {
             &[(Stores::Ordinary, "")]
         };
         for &(stores, suffix) in kinds {
-            let name = format!("{}{suffix}/{place}", traffic::name::<R, P, W>());
+            let name = format!("{}{suffix}/{place}", name::<R, P, W>());
             let bytes = bytes * (R + 2 * P + W);
             self.case("limit", &name, bytes, data, |bencher, _, data| {
                 bencher.iter(|| traffic(data).run(stores));
@@ -113,4 +113,20 @@ fn level() -> Level {
             .unwrap_or_else(|| panic!("this CPU has no level {name}")),
         Err(_) => Level::best(),
     }
+}
+
+/// What the traffic is called.
+fn name<const R: usize, const P: usize, const W: usize>() -> String {
+    let number = |streams: usize| ["no", "one", "two", "three"][streams];
+    let mut parts = Vec::new();
+    if R > 0 {
+        parts.push(format!("read_{}", number(R)));
+    }
+    if P > 0 {
+        parts.push("in_place".to_owned());
+    }
+    if W > 0 {
+        parts.push(format!("write_{}", number(W)));
+    }
+    parts.join("_")
 }

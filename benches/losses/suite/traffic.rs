@@ -22,22 +22,6 @@ pub struct Traffic<'a, const R: usize, const P: usize, const W: usize> {
     pub write: [&'a mut [f32]; W],
 }
 
-/// What the traffic is called.
-pub fn name<const R: usize, const P: usize, const W: usize>() -> String {
-    let number = |streams: usize| ["no", "one", "two", "three"][streams];
-    let mut parts = Vec::new();
-    if R > 0 {
-        parts.push(format!("read_{}", number(R)));
-    }
-    if P > 0 {
-        parts.push("in_place".to_owned());
-    }
-    if W > 0 {
-        parts.push(format!("write_{}", number(W)));
-    }
-    parts.join("_")
-}
-
 /// Whether this CPU has the instructions.
 pub fn is_known() -> bool {
     #[cfg(target_arch = "x86_64")]

@@ -1,6 +1,6 @@
 //! Inputs, as `compare.py` wrote them, and places for the results.
 
-use crate::stream::{Stores, stream};
+use crate::traffic::{Stores, Traffic};
 use bytemuck::Pod;
 use lossgrad::Workspace;
 use lossgrad::ndarray::{Array1, ArrayD, ArrayView, ArrayViewMut, Dimension};
@@ -63,18 +63,29 @@ impl Data {
 
     /// Reads every input and writes every gradient, `calls` times, and does nothing else.
     pub fn stream(&mut self, stores: Stores, calls: usize) {
-        let read: Vec<_> = self.inputs.iter().map(slice).collect();
-        let mut write: Vec<_> = self.gradients.iter_mut().map(slice_mut).collect();
         for _ in 0..calls {
-            match (&read[..], &mut write[..]) {
-                (&[a], [to]) => stream([a], [to], stores),
-                (&[a, b], [to]) => stream([a, b], [to], stores),
-                (&[a, b], [to, to_b]) => stream([a, b], [to, to_b], stores),
-                (&[a, b, c], [to, to_b, to_c]) => stream([a, b, c], [to, to_b, to_c], stores),
+            match (&self.inputs[..], &mut self.gradients[..]) {
+                ([a], [to]) => stream([a], [to], stores),
+                ([a, b], [to]) => stream([a, b], [to], stores),
+                ([a, b], [to, to_b]) => stream([a, b], [to, to_b], stores),
+                ([a, b, c], [to, to_b, to_c]) => stream([a, b, c], [to, to_b, to_c], stores),
                 _ => unreachable!("no loss has such inputs"),
             }
         }
     }
+}
+
+fn stream<const R: usize, const W: usize>(
+    read: [&ArrayD<f32>; R],
+    write: [&mut ArrayD<f32>; W],
+    stores: Stores,
+) {
+    let traffic = Traffic {
+        read: read.map(slice),
+        change: [],
+        write: write.map(slice_mut),
+    };
+    traffic.run(stores);
 }
 
 fn read<T: Pod>(path: &Path, shape: Vec<usize>) -> Result<ArrayD<T>, Box<dyn Error>> {

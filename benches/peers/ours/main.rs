@@ -1,9 +1,13 @@
 //! This library as a worker of `compare.py`, which starts it with `--threads N` and asks it line by
 //! line; `README.md` says what. The other workers answer the same.
 
+#[cfg(target_arch = "x86_64")]
+#[path = "../../losses/suite/avx.rs"]
+mod avx;
 mod data;
 mod losses;
-mod stream;
+#[path = "../../losses/suite/traffic.rs"]
+mod traffic;
 
 use data::Data;
 use losses::Run;
@@ -12,7 +16,7 @@ use std::error::Error;
 use std::io::{BufRead, Write, stdin, stdout};
 use std::path::Path;
 use std::time::Instant;
-use stream::Stores;
+use traffic::Stores;
 
 /// What is prepared.
 type Prepared = Option<(Run, Data)>;
@@ -59,6 +63,9 @@ fn answer(
         ["time", what, calls] => {
             let (run, data) = prepared.as_mut().ok_or("nothing is prepared")?;
             let calls = calls.parse()?;
+            if *what != "loss" && !traffic::is_known() {
+                return Ok("lacks".into());
+            }
             let seconds = pool.install(|| {
                 let start = Instant::now();
                 match *what {
