@@ -590,6 +590,12 @@ impl<'a, T: Float> Columns<'a, T> {
         }
     }
 
+    /// How many rows there are.
+    #[inline(always)]
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// One class of all rows.
     #[inline(always)]
     pub(crate) fn class(&mut self, class: usize) -> InOut<'_, T> {

@@ -140,6 +140,29 @@ fn a_masked_class_has_probability_zero_wherever_it_is() {
     for_each_row(check::<f64>);
 }
 
+/// Wherever it is: at the ends of vectors and chunks, and alone in the last chunk of a long row.
+#[test]
+fn a_nan_among_the_logits_makes_the_row_nan() {
+    fn check<T: Real>(dense: bool) {
+        for classes in [1, 10, 33, 100, 4096, 4097, 8193] {
+            for at in [0, classes / 2, classes - 1] {
+                for label in [0, classes - 1] {
+                    let mut pred = vec![0.5; classes];
+                    pred[at] = f64::NAN;
+                    let (loss, grad) = check_row::<T>(&pred, label, dense);
+                    assert!(loss.wide().is_nan());
+                    assert!(
+                        grad.iter().all(|g| g.wide().is_nan()),
+                        "a gradient is a number"
+                    );
+                }
+            }
+        }
+    }
+    for_each_row(check::<f32>);
+    for_each_row(check::<f64>);
+}
+
 #[test]
 fn a_needed_class_of_probability_zero_costs_everything() {
     for_each_row(|dense| {

@@ -2,7 +2,7 @@ use super::schedule::{self, Leaf};
 use super::terms::{Terms, block, sum_terms};
 use super::{Outputs, Plan, Work};
 use crate::element::Element;
-use crate::simd::{InOut, Isa, Kernel, Lanes, Mask, Sum, dispatch};
+use crate::simd::{InOut, Isa, Kernel, Lanes, Mask, Sum, dispatch, prefetch, stream};
 use crate::tensor::Source;
 use core::ops::Range;
 
@@ -22,6 +22,14 @@ pub struct ValueGrad<T: Element, S: Isa> {
 
 /// Vectors in a leaf: 64 KiB of each operand, enough to hide a task's cost, few enough to share.
 const LEAF_VECTORS: usize = 1024;
+
+/// How many bytes ahead inputs are asked for beside stores past the caches: a page, since finding the
+/// next page takes the processor longer than reading a line. Without such stores its own prefetching
+/// does better.
+const AHEAD: usize = 4096;
+
+/// Gradients that are written past the caches at a time, a whole number of blocks.
+const STREAMED: usize = 1024;
 
 /// The longest block of any type, in elements: what a copied stretch needs room for.
 const LONGEST_BLOCK: usize = block::<f32>();
@@ -175,17 +183,24 @@ where
     T: Element,
     E: Elementwise<T, K>,
 {
+    type Home = E;
     type Output = f64;
 
     #[inline(always)]
     fn run<S: Isa>(mut self, simd: S) -> f64 {
+        let mut room;
+        let mut buffer = &mut [][..];
+        if GRAD && self.plan.stream {
+            room = [T::ZERO; STREAMED];
+            buffer = &mut room;
+        }
         let mut sum = 0.0;
         for sample in self.samples.clone() {
             sum = if self.plan.is_masked(sample) {
                 self.outputs.mask(sample, self.units.clone());
                 0.0
             } else {
-                self.sample(simd, sample)
+                self.sample(simd, sample, buffer)
             };
             if self.finish {
                 self.outputs.finish(self.plan, sample, sum);
@@ -203,9 +218,10 @@ where
     T: Element,
     E: Elementwise<T, K>,
 {
-    /// Runs a sample's units and sums its terms.
+    /// Runs a sample's units and sums its terms. Gradients that are written past the caches go through
+    /// the buffer.
     #[inline(always)]
-    fn sample<S: Isa>(&mut self, simd: S, sample: usize) -> f64 {
+    fn sample<S: Isa>(&mut self, simd: S, sample: usize, buffer: &mut [T]) -> f64 {
         let scale = self.plan.scale(sample);
         let mut sums = [Sum::zero(simd)];
         let mut at = self.units.start;
@@ -239,8 +255,14 @@ where
                 Some(each) => Some(each.stretch_or(sample, units.clone(), buffers.each)),
                 None => None,
             };
-            let (io, copied) = self.outputs.operands[0].stretch(sample, units, &mut *buffers.pred);
-            let stream = GRAD && !copied && self.plan.stream && io.can_stream();
+            let (mut io, copied) =
+                self.outputs.operands[0].stretch(sample, units, &mut *buffers.pred);
+            let mut past_caches = None;
+            if GRAD && !copied && self.plan.stream {
+                let (pred, grad) = io.apart();
+                io = InOut::read(pred);
+                past_caches = Some(grad);
+            }
             let mut stretch = Stretch::<'_, _, _, _, K, LOSS, GRAD> {
                 simd,
                 formula: self.formula,
@@ -250,9 +272,10 @@ where
                 each: each.as_mut().map(|(each, _)| &mut **each),
                 loss_scale: Lanes::splat(simd, scale.loss),
                 grad_scale: Lanes::splat(simd, scale.grad),
-                stream,
+                asks_ahead: past_caches.is_some(),
             };
-            sum_terms(simd, &mut stretch, len, &mut sums);
+            let past_caches = past_caches.map(|grad| (grad, &mut *buffer));
+            stretch.sum(len, past_caches, &mut sums);
 
             let each_copied = each.is_some_and(|(_, copied)| copied);
             if copied && let Some(grad) = self.outputs.pred().grad() {
@@ -279,7 +302,8 @@ struct Stretch<'s, T: Element, S: Isa, E, const K: usize, const LOSS: bool, cons
     each: Option<&'s mut [T]>,
     loss_scale: Lanes<T, S>,
     grad_scale: Lanes<T, S>,
-    stream: bool,
+    /// Whether memory is asked for ahead.
+    asks_ahead: bool,
 }
 
 impl<T, S, E, const K: usize, const LOSS: bool, const GRAD: bool> Terms<T, S, 1>
@@ -318,8 +342,59 @@ where
 
     #[inline(always)]
     fn step<const FULL: bool>(&mut self, at: usize) -> [Lanes<T, S>; 1] {
+        if FULL && self.factors.is_none() {
+            return [self.term::<true>(at, None)];
+        }
+        [self.term::<false>(at, self.factors)]
+    }
+}
+
+impl<T, S, E, const K: usize, const LOSS: bool, const GRAD: bool>
+    Stretch<'_, T, S, E, K, LOSS, GRAD>
+where
+    T: Element,
+    S: Isa,
+    E: Elementwise<T, K>,
+{
+    /// Sums the terms of all `len` units. Gradients go to their place past the caches, if there is
+    /// one, through a buffer.
+    #[inline(always)]
+    fn sum(
+        &mut self,
+        len: usize,
+        mut past_caches: Option<(&mut [T], &mut [T])>,
+        sums: &mut [Sum<S>; 1],
+    ) {
+        let simd = self.simd;
+        let longest = if past_caches.is_some() { STREAMED } else { len };
+        let mut at = 0;
+        while at < len {
+            let units = at..len.min(at + longest);
+            let mut part = self.part(at, units.len());
+            if let Some((grad, buffer)) = &mut past_caches {
+                // A line of a page that is written soon, so that it is found by then.
+                prefetch(simd, &grad[at..], 2 * AHEAD);
+                part.io = part.io.written_to(&mut buffer[..units.len()]);
+            }
+            sum_terms(simd, &mut part, units.len(), sums);
+            if let Some((grad, buffer)) = &mut past_caches {
+                stream(simd, &buffer[..units.len()], &mut grad[units.clone()]);
+            }
+            at = units.end;
+        }
+    }
+
+    /// The terms of the vector at `at`, given the factors of all units, unless they are the same.
+    #[inline(always)]
+    fn term<const FULL: bool>(&mut self, at: usize, factors: Option<[&[T]; 3]>) -> Lanes<T, S> {
         let simd = self.simd;
         let zero = Lanes::splat(simd, T::ZERO);
+        if GRAD && FULL && self.asks_ahead {
+            self.io.prefetch(simd, at, AHEAD);
+            for input in self.inputs {
+                prefetch(simd, &input[at..], AHEAD);
+            }
+        }
         let pred = self.io.load::<S, FULL>(simd, at);
         let mut inputs = [pred; K];
         for (lanes, input) in inputs.iter_mut().zip(self.inputs) {
@@ -329,7 +404,7 @@ where
         let mut term = value;
         let mut loss = self.loss_scale * value;
         let mut scaled = self.grad_scale * grad;
-        if let Some([weight, loss_scale, grad_scale]) = self.factors {
+        if let Some([weight, loss_scale, grad_scale]) = factors {
             let weight = load::<T, S, FULL>(simd, &weight[at..]);
             let masked = weight.eq(zero);
             term = masked.select(zero, weight * value);
@@ -337,22 +412,18 @@ where
             scaled = masked.select(zero, load::<T, S, FULL>(simd, &grad_scale[at..]) * grad);
         }
         if GRAD {
-            if FULL && self.stream {
-                self.io.stream(at, scaled);
-            } else {
-                self.io.store::<S, FULL>(at, scaled);
-            }
+            self.io.store::<S, FULL>(at, scaled);
         }
         if !LOSS {
-            return [zero];
+            return zero;
         }
         if let Some(each) = &mut self.each {
             store::<T, S, FULL>(loss, &mut each[at..]);
         }
         if FULL {
-            [term]
+            term
         } else {
-            [Mask::first(simd, self.io.len() - at).select(term, zero)]
+            Mask::first(simd, self.io.len() - at).select(term, zero)
         }
     }
 }

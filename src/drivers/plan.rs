@@ -68,7 +68,8 @@ pub struct Plan<'a, T> {
     /// Whether each class of a row has a loss that is not summed: by the shapes of the call, whether
     /// or not losses are wanted.
     pub(crate) each_class: bool,
-    /// Whether the gradient is better written past the caches.
+    /// Whether operands and gradients are too large for the caches, and a gradient that is written in
+    /// long runs elsewhere than in an operand's place is better written past them.
     pub(crate) stream: bool,
 }
 

@@ -159,7 +159,10 @@ fn run<T: Element>(loss: KlDivLoss, work: Work<'_, T, (Source<'_, T>, usize)>) {
 struct Divergence;
 
 impl<T: Element> RowLoss<T> for Divergence {
-    const NORMALISE: bool = true;
+    #[inline(always)]
+    fn normalises(self) -> bool {
+        true
+    }
 
     #[inline(always)]
     fn share<S: Isa>(self, share: Lanes<T, S>) -> Lanes<T, S> {

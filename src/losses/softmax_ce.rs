@@ -136,18 +136,20 @@ impl<T: Element, I: ClassLabel<T>> Problem<T> for SoftmaxCe<'_, I> {
 compiled!(SoftmaxCeLoss, inputs: (RowLabel<'a, T>, usize), run: run);
 
 fn run<T: Element>(loss: SoftmaxCeLoss, work: Work<'_, T, (RowLabel<'_, T>, usize)>) {
-    if loss.from_logits {
-        rows::run(CrossEntropy::<false>, work);
-    } else {
-        rows::run(CrossEntropy::<true>, work);
-    }
+    let normalise = !loss.from_logits;
+    rows::run(CrossEntropy { normalise }, work);
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct CrossEntropy<const NORMALISE: bool>;
+pub(super) struct CrossEntropy {
+    pub(super) normalise: bool,
+}
 
-impl<T: Element, const NORMALISE: bool> RowLoss<T> for CrossEntropy<NORMALISE> {
-    const NORMALISE: bool = NORMALISE;
+impl<T: Element> RowLoss<T> for CrossEntropy {
+    #[inline(always)]
+    fn normalises(self) -> bool {
+        self.normalise
+    }
 
     #[inline(always)]
     fn term<S: Isa>(self, share: Lanes<T, S>, surprise: Lanes<T, S>) -> Lanes<T, S> {

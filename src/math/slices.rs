@@ -14,6 +14,7 @@ struct Map<'a, T, F> {
 }
 
 impl<T: Functions, F: Function<T>> Kernel for Map<'_, T, F> {
+    type Home = F;
     type Output = ();
 
     #[inline(always)]

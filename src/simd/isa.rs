@@ -108,7 +108,7 @@ pub trait Isa: pulp::Simd {
     /// Writes a register past the caches where the instruction set can, else plainly.
     ///
     /// # Safety
-    /// `to` is valid for writing a whole register and aligned to 16 bytes; a [`fence`](Self::fence)
+    /// `to` is valid for writing a whole register and aligned to its size; a [`fence`](Self::fence)
     /// must follow before the memory is handed to another thread.
     unsafe fn stream_f32(self, to: *mut f32, register: Self::f32s);
 

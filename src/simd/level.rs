@@ -122,6 +122,10 @@ impl fmt::Display for Level {
 /// that enables the instructions is compiled with them. Closures do not inherit them reliably;
 /// named functions and structs do.
 pub(crate) trait Kernel {
+    /// The type in whose module's unit of code the kernel is compiled: a formula's, where there is
+    /// one, so that the kernels of different losses are compiled side by side.
+    type Home;
+
     type Output;
 
     fn run<S: Isa>(self, simd: S) -> Self::Output;
@@ -143,15 +147,26 @@ impl<K: Kernel, S: Isa> pulp::NullaryFnOnce for Bound<K, S> {
 /// This is a real call that cannot be inlined into its caller: dispatch once per leaf of work,
 /// never per row or element, and inside a task, never around one that spawns others. Inlined, the
 /// scalar kernel would be compiled again wherever it is called.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Output {
-    match level.0 {
-        Token::Scalar(simd) => kernel.run(simd),
-        #[cfg(target_arch = "x86_64")]
-        Token::V3(simd) => simd.vectorize(Bound(kernel, simd)),
-        #[cfg(target_arch = "x86_64")]
-        Token::V4(simd) => simd.vectorize(Bound(kernel, simd)),
-        #[cfg(target_arch = "aarch64")]
-        Token::Neon(simd) => simd.vectorize(Bound(kernel, simd)),
+    K::Home::dispatch(level, kernel)
+}
+
+/// Where a kernel is compiled: the compiler makes the method of a trait part of its type's module,
+/// while free functions of this module would be one unit of code, for one core to compile.
+trait Home {
+    #[inline(never)]
+    fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Output {
+        match level.0 {
+            Token::Scalar(simd) => kernel.run(simd),
+            #[cfg(target_arch = "x86_64")]
+            Token::V3(simd) => simd.vectorize(Bound(kernel, simd)),
+            #[cfg(target_arch = "x86_64")]
+            Token::V4(simd) => simd.vectorize(Bound(kernel, simd)),
+            #[cfg(target_arch = "aarch64")]
+            Token::Neon(simd) => simd.vectorize(Bound(kernel, simd)),
+        }
     }
 }
+
+impl<T> Home for T {}

@@ -2,6 +2,10 @@ use super::lanes::run;
 use super::{Float, Isa, Lanes, Mask, Registers};
 use core::marker::PhantomData;
 
+/// Bytes of a cache line and of all lanes: what is written past the caches at a time. A line that is
+/// written in pieces, with other memory in between, costs many times as much.
+pub(super) const LINE_BYTES: usize = 64;
+
 impl<T: Float, S: Isa> Lanes<T, S> {
     /// The first lanes of `from`, which holds at least [`Float::LANES`] values.
     #[inline(always)]
@@ -109,14 +113,14 @@ impl<T: Float, S: Isa> Lanes<T, S> {
     }
 
     /// # Safety
-    /// 64 bytes at `to` are writable and aligned to 16 bytes.
+    /// 64 bytes at `to` are writable, and aligned to as many.
     #[inline(always)]
     unsafe fn stream_raw(self, to: *mut T) {
         #[inline(always)]
         fn stream<T: Float, S: Isa>(simd: S, (lanes, to): (&Lanes<T, S>, *mut T)) {
             for k in 0..Lanes::<T, S>::REGISTERS {
                 let to = to.wrapping_add(k * Lanes::<T, S>::PER_REGISTER);
-                // SAFETY: the caller of `stream_raw` promises 64 bytes, aligned to 16.
+                // SAFETY: the caller of `stream_raw` promises 64 bytes, aligned to as many.
                 unsafe { T::stream(simd, to, lanes.registers.get(k)) }
             }
         }
@@ -128,6 +132,24 @@ impl<T: Float, S: Isa> Lanes<T, S> {
 #[inline(always)]
 pub(crate) fn prefetch<T, S: Isa>(simd: S, from: &[T], ahead: usize) {
     simd.prefetch(from.as_ptr().cast::<u8>().wrapping_add(ahead));
+}
+
+/// Copies values past the caches, in whole lines but for the first and the last; needs a fence before
+/// another thread may read.
+///
+/// Kernels write to a buffer what they compute, and this empties it: stores past the caches that take
+/// turns with others, or with loads from memory, can hold up everything behind them.
+#[inline(always)]
+pub(crate) fn stream<T: Float, S: Isa>(simd: S, from: &[T], to: &mut [T]) {
+    let mut run = InOut::copy(from, to);
+    let mut at = run.first_line().min(from.len());
+    let mut head = run.part(0, at);
+    head.store::<S, false>(0, head.load::<S, false>(simd, 0));
+    while from.len() - at >= T::LANES {
+        run.stream(at, run.load::<S, true>(simd, at));
+        at += T::LANES;
+    }
+    run.store::<S, false>(at, run.load::<S, false>(simd, at));
 }
 
 /// A run of values to read and, at the same positions, a run to write: two runs of memory or, for
@@ -234,6 +256,13 @@ impl<'a, T: Float> InOut<'a, T> {
         }
     }
 
+    /// Asks for the line that will be read `ahead` bytes behind `at`, wherever that is.
+    #[inline(always)]
+    pub fn prefetch<S: Isa>(&self, simd: S, at: usize, ahead: usize) {
+        let from = self.source.wrapping_add(at).cast::<u8>();
+        simd.prefetch(from.wrapping_add(ahead));
+    }
+
     /// Writes lanes at `at`. Unless `FULL`, only as many as the run has room for.
     #[inline(always)]
     pub fn store<S: Isa, const FULL: bool>(&mut self, at: usize, lanes: Lanes<T, S>) {
@@ -249,27 +278,42 @@ impl<'a, T: Float> InOut<'a, T> {
         }
     }
 
-    /// Whether [`stream`](Self::stream) may be used: the target is aligned to 16 bytes.
+    /// What is read and what is written, which are not one run.
     #[inline(always)]
-    pub fn can_stream(&self) -> bool {
-        self.target.addr().is_multiple_of(16)
+    pub fn apart(self) -> (&'a [T], &'a mut [T]) {
+        assert!(self.writable == self.len && !core::ptr::eq(self.source, self.target));
+        // SAFETY: the run is readable.
+        let source = unsafe { core::slice::from_raw_parts(self.source, self.len) };
+        // SAFETY: all of the run is writable, and it is not what is read.
+        let target = unsafe { core::slice::from_raw_parts_mut(self.target, self.writable) };
+        (source, target)
     }
 
-    /// The first position whose address is a multiple of 64, where a cache line begins.
+    /// The same values to read, and somewhere else to write as many.
+    #[inline(always)]
+    pub fn written_to(self, target: &'a mut [T]) -> Self {
+        assert_eq!(self.len, target.len());
+        Self {
+            target: target.as_mut_ptr(),
+            writable: self.len,
+            ..self
+        }
+    }
+
+    /// The first position at which a cache line begins.
     #[inline(always)]
     pub fn first_line(&self) -> usize {
-        self.target.addr().wrapping_neg() % 64 / size_of::<T>()
+        self.target.addr().wrapping_neg() % LINE_BYTES / size_of::<T>()
     }
 
-    /// Writes lanes at `at` past the caches; needs [`can_stream`](Self::can_stream) where `at` is a
-    /// number of vectors, and a fence before another thread may read. Fastest from the
-    /// [first line](Self::first_line) on.
+    /// Writes lanes at `at`, a number of vectors behind the [first line](Self::first_line), past the
+    /// caches; needs a fence before another thread may read.
     #[inline(always)]
     pub fn stream<S: Isa>(&mut self, at: usize, lanes: Lanes<T, S>) {
         assert!(at <= self.writable && T::LANES <= self.writable - at);
         let target = self.target.wrapping_add(at);
-        assert!(target.addr().is_multiple_of(16));
-        // SAFETY: the lanes lie within the writable run, aligned to 16 bytes.
+        assert!(target.addr().is_multiple_of(LINE_BYTES));
+        // SAFETY: the lanes lie within the writable run, aligned to 64 bytes.
         unsafe { lanes.stream_raw(target) }
     }
 }

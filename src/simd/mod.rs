@@ -30,6 +30,6 @@ pub use lanes::{Bits, Lanes, Mask};
 pub use level::Level;
 pub(crate) use level::{Kernel, dispatch};
 pub use memory::InOut;
-pub(crate) use memory::prefetch;
+pub(crate) use memory::{prefetch, stream};
 pub use registers::Registers;
 pub(crate) use sum::Sum;

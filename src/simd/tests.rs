@@ -1,6 +1,6 @@
 //! Every operation at every level of this CPU against the same operation on single numbers.
 
-use super::{Bits, Float, InOut, Isa, Kernel, Lanes, Level, Mask, Sum, dispatch};
+use super::{Bits, Float, Isa, Kernel, Lanes, Level, Mask, Sum, dispatch};
 
 /// Numbers of every kind, as many as the lanes of two vectors of f32.
 const A: [f32; 16] = [
@@ -135,6 +135,7 @@ fn assert_same<T: Number>(found: &[T], expected: &[T], what: &str) {
 struct Arithmetic<T>(T);
 
 impl<T: Number> Kernel for Arithmetic<T> {
+    type Home = Self;
     type Output = ();
 
     fn run<S: Isa>(self, simd: S) {
@@ -171,6 +172,7 @@ impl<T: Number> Kernel for Arithmetic<T> {
 struct Masks<T>(T);
 
 impl<T: Number> Kernel for Masks<T> {
+    type Home = Self;
     type Output = ();
 
     fn run<S: Isa>(self, simd: S) {
@@ -213,6 +215,7 @@ impl<T: Number> Kernel for Masks<T> {
 struct Words;
 
 impl Kernel for Words {
+    type Home = Self;
     type Output = ();
 
     fn run<S: Isa>(self, simd: S) {
@@ -264,6 +267,7 @@ impl Kernel for Words {
 struct Memory<T>(T);
 
 impl<T: Number> Kernel for Memory<T> {
+    type Home = Self;
     type Output = ();
 
     fn run<S: Isa>(self, simd: S) {
@@ -294,25 +298,19 @@ impl<T: Number> Kernel for Memory<T> {
                 );
             }
         }
-        // From anywhere in a line, and from its start.
+        // From anywhere in a line, to its end and past it.
         for start in 0..20 {
-            let mut target = [T::ZERO; 60];
-            let mut run = InOut::copy(&source[..40], &mut target[start..start + 40]);
-            let line = run.first_line();
-            let starts = if run.can_stream() {
-                vec![0, line]
-            } else {
-                vec![line]
-            };
-            let lanes = run.load::<S, true>(simd, 0);
-            for at in starts {
-                run.stream(at, lanes);
+            for len in [0, 1, 15, 40] {
+                let mut target = [T::of(-1.0); 60];
+                super::stream(simd, &source[..len], &mut target[start..start + len]);
                 simd.fence();
-                let (written, _) = target[start + at..].split_at(T::LANES);
-                assert_same(written, &source[..T::LANES], "stream");
-                run = InOut::copy(&source[..40], &mut target[start..start + 40]);
+                assert_same(&target[start..start + len], &source[..len], "stream");
+                let outside = target[..start].iter().chain(&target[start + len..]);
+                assert!(
+                    outside.into_iter().all(|&value| value == T::of(-1.0)),
+                    "guard zones"
+                );
             }
-            assert!(target[start + line..].as_ptr().addr().is_multiple_of(64));
         }
     }
 }
@@ -321,6 +319,7 @@ impl<T: Number> Kernel for Memory<T> {
 struct Sums<T>(T);
 
 impl<T: Number> Kernel for Sums<T> {
+    type Home = Self;
     type Output = ();
 
     fn run<S: Isa>(self, simd: S) {
@@ -364,6 +363,7 @@ fn memory_outside_a_run_is_not_touched() {
 struct Moves<T>(T);
 
 impl<T: Number> Kernel for Moves<T> {
+    type Home = Self;
     type Output = ();
 
     fn run<S: Isa>(self, simd: S) {

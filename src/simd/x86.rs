@@ -155,21 +155,13 @@ impl Isa for V3 {
 
     #[inline(always)]
     unsafe fn stream_f32(self, to: *mut f32, register: f32x8) {
-        if to.addr().is_multiple_of(32) {
-            // SAFETY: the caller promises 32 writable bytes, which are aligned to 32.
-            return unsafe { self.avx._mm256_stream_ps(to, cast(register)) };
-        }
-        let [low, high]: [__m128; 2] = cast(register);
-        // SAFETY: the caller promises 32 writable bytes, aligned to 16.
-        unsafe {
-            self.sse._mm_stream_ps(to, low);
-            self.sse._mm_stream_ps(to.add(4), high);
-        }
+        // SAFETY: the caller promises a writable register, aligned to its size.
+        unsafe { self.avx._mm256_stream_ps(to, cast(register)) }
     }
 
     #[inline(always)]
     unsafe fn stream_f64(self, to: *mut f64, register: f64x4) {
-        // SAFETY: the caller promises 32 writable bytes, aligned to 16.
+        // SAFETY: as the caller promises.
         unsafe { self.stream_f32(to.cast(), cast(register)) }
     }
 
@@ -407,30 +399,13 @@ impl Isa for V4 {
 
     #[inline(always)]
     unsafe fn stream_f32(self, to: *mut f32, register: f32x16) {
-        let register: __m512 = cast(register);
-        if to.addr().is_multiple_of(64) {
-            // SAFETY: the caller promises 64 writable bytes, which are aligned to 64.
-            return unsafe { self.avx512f._mm512_stream_ps(to, register) };
-        }
-        // Four stores of 16 bytes ask for the alignment that allocators give.
-        let parts = [
-            self.avx512f._mm512_extractf32x4_ps::<0>(register),
-            self.avx512f._mm512_extractf32x4_ps::<1>(register),
-            self.avx512f._mm512_extractf32x4_ps::<2>(register),
-            self.avx512f._mm512_extractf32x4_ps::<3>(register),
-        ];
-        // SAFETY: the caller promises 64 writable bytes, aligned to 16.
-        unsafe {
-            self.sse._mm_stream_ps(to, parts[0]);
-            self.sse._mm_stream_ps(to.add(4), parts[1]);
-            self.sse._mm_stream_ps(to.add(8), parts[2]);
-            self.sse._mm_stream_ps(to.add(12), parts[3]);
-        }
+        // SAFETY: the caller promises a writable register, aligned to its size.
+        unsafe { self.avx512f._mm512_stream_ps(to, cast(register)) }
     }
 
     #[inline(always)]
     unsafe fn stream_f64(self, to: *mut f64, register: f64x8) {
-        // SAFETY: the caller promises 64 writable bytes, aligned to 16.
+        // SAFETY: as the caller promises.
         unsafe { self.stream_f32(to.cast(), cast(register)) }
     }
 

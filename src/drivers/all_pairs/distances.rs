@@ -50,6 +50,7 @@ struct Distances<'d, 'a, T> {
 }
 
 impl<T: Element> Kernel for Distances<'_, '_, T> {
+    type Home = Self;
     type Output = ();
 
     #[inline(always)]

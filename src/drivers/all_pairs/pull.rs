@@ -236,6 +236,7 @@ impl<T: Element, const ROWS: bool> Pull<'_, '_, T, ROWS> {
 }
 
 impl<T: Element, const ROWS: bool> Kernel for Pull<'_, '_, T, ROWS> {
+    type Home = Self;
     type Output = ();
 
     #[inline(always)]

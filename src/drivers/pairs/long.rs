@@ -182,6 +182,7 @@ where
     T: Element,
     L: PairLoss<T, K, J>,
 {
+    type Home = L;
     type Output = [f64; J];
 
     #[inline(always)]
@@ -216,6 +217,7 @@ where
     T: Element,
     L: PairLoss<T, K, J>,
 {
+    type Home = L;
     type Output = [T; K];
 
     #[inline(always)]
@@ -248,6 +250,7 @@ where
     T: Element,
     L: PairLoss<T, K, J>,
 {
+    type Home = L;
     type Output = ();
 
     #[inline(always)]
@@ -255,8 +258,5 @@ where
         let LongRow { pairs, at, .. } = *self.row;
         let (outputs, scratch) = (self.outputs, &mut self.scratch);
         pairs.grads(simd, outputs, at, self.entries, self.factors, scratch);
-        if pairs.stream {
-            simd.fence();
-        }
     }
 }

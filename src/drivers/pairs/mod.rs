@@ -66,8 +66,9 @@ struct Pairs<'i, T: Element, L: PairLoss<T, K, J>, const K: usize, const J: usiz
     labels: L::Labels<'i>,
     /// Entries in a row.
     len: usize,
-    /// Whether gradients are better written past the caches.
-    stream: bool,
+    /// Whether operands and gradients are too large for the caches. Gradients are written through
+    /// them all the same: rows of several operands in turn, past them, are slower.
+    large: bool,
 }
 
 /// Computes a loss of several operands and the gradients that are wanted, given the labels and the
@@ -81,7 +82,7 @@ pub(crate) fn run<'a, T: Element, L: PairLoss<T, K, J>, const K: usize, const J:
         loss,
         labels,
         len,
-        stream: work.plan.stream,
+        large: work.plan.stream,
     };
     schedule::run(work.plan, work.outputs, &pairs);
 }
@@ -140,6 +141,7 @@ where
     T: Element,
     L: PairLoss<T, K, J>,
 {
+    type Home = L;
     type Output = f64;
 
     #[inline(always)]
@@ -168,9 +170,6 @@ where
             if finish {
                 outputs.finish(plan, sample, sum);
             }
-        }
-        if plan.stream {
-            simd.fence();
         }
         sum
     }

@@ -4,8 +4,11 @@ use crate::drivers::terms::SUM_BLOCK;
 use crate::drivers::{Gathered, Outputs};
 use crate::element::Element;
 use crate::math::powers::{exponent, normal_exponent, power_of_two};
-use crate::simd::{InOut, Isa, Lanes, Sum};
+use crate::simd::{InOut, Isa, Lanes, Sum, prefetch};
 use core::ops::Range;
+
+/// How many bytes ahead memory is asked for where operands do not fit the caches: a page.
+const AHEAD: usize = 4096;
 
 impl<T, L, const K: usize, const J: usize> Pairs<'_, T, L, K, J>
 where
@@ -63,6 +66,9 @@ where
                     }
                     let mut lanes = [scales[0]; K];
                     for (lanes, row) in lanes.iter_mut().zip(rows) {
+                        if self.large {
+                            prefetch(simd, &row[at..], AHEAD);
+                        }
                         *lanes = if piece.len() - at >= T::LANES {
                             Lanes::load(simd, &row[at..])
                         } else {
@@ -164,14 +170,10 @@ where
             let mut pass = GradPass {
                 simd,
                 loss: self.loss,
-                stream: [false; K],
                 runs,
                 wanted,
                 factors,
             };
-            for ((stream, run), copied) in pass.stream.iter_mut().zip(&pass.runs).zip(copied) {
-                *stream = self.stream && !copied && run.can_stream();
-            }
             pass.run(piece.len());
             let rooms = Scratch::rooms(scratch);
             for ((operand, room), copied) in outputs.operands.iter_mut().zip(rooms).zip(copied) {
@@ -188,9 +190,8 @@ struct GradPass<'g, T: Element, S: Isa, L: PairLoss<T, K, J>, const K: usize, co
     simd: S,
     loss: L,
     runs: [InOut<'g, T>; K],
-    /// Which gradients are wanted, and which of them are written past the caches.
+    /// Which gradients are wanted.
     wanted: [bool; K],
-    stream: [bool; K],
     factors: L::Factors,
 }
 
@@ -219,14 +220,8 @@ where
             *entries = run.load::<S, FULL>(self.simd, at);
         }
         let grads = self.loss.grads(entries, self.factors);
-        let ways = self.wanted.into_iter().zip(self.stream);
-        for ((run, grad), (wanted, stream)) in self.runs.iter_mut().zip(grads).zip(ways) {
-            if !wanted {
-                continue;
-            }
-            if FULL && stream {
-                run.stream(at, grad);
-            } else {
+        for ((run, grad), wanted) in self.runs.iter_mut().zip(grads).zip(self.wanted) {
+            if wanted {
                 run.store::<S, FULL>(at, grad);
             }
         }

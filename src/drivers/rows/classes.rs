@@ -1,5 +1,6 @@
-use super::leaf::{PIECE, Rows, Scratch, parts};
-use super::row::{self, Row};
+use super::leaf::{Rows, parts};
+use super::room::{PIECE, Room};
+use super::row::subtracted;
 use super::{RowLabel, RowLoss};
 use crate::drivers::schedule::Leaf;
 use crate::drivers::terms::SUM_BLOCK;
@@ -13,11 +14,11 @@ use core::ops::Range;
 ///
 /// Where a row's classes share their factors and only the sum of their losses is wanted, the row is
 /// the unit, and this is not needed.
-pub(super) struct Classes<'i, T, R, const GRAD: bool> {
-    pub(super) rows: Rows<'i, T, R, true, false>,
+pub(super) struct Classes<'i, T, R> {
+    pub(super) rows: Rows<'i, T, R, true>,
 }
 
-impl<T: Element, R: RowLoss<T>, const GRAD: bool> Leaf<T> for Classes<'_, T, R, GRAD> {
+impl<T: Element, R: RowLoss<T>> Leaf<T> for Classes<'_, T, R> {
     fn units(&self) -> usize {
         self.rows.units()
     }
@@ -34,7 +35,7 @@ impl<T: Element, R: RowLoss<T>, const GRAD: bool> Leaf<T> for Classes<'_, T, R, 
         units: Range<usize>,
         finish: bool,
     ) -> f64 {
-        let run = Run::<_, _, GRAD> {
+        let run = Run {
             rows: &self.rows,
             plan,
             outputs,
@@ -47,8 +48,8 @@ impl<T: Element, R: RowLoss<T>, const GRAD: bool> Leaf<T> for Classes<'_, T, R, 
 }
 
 /// The work of one leaf, or of a run of samples that have one leaf each.
-struct Run<'r, 'i, 'a, 'o, T, R, const GRAD: bool> {
-    rows: &'r Rows<'i, T, R, true, false>,
+struct Run<'r, 'i, 'a, 'o, T, R> {
+    rows: &'r Rows<'i, T, R, true>,
     plan: &'r Plan<'a, T>,
     outputs: &'r mut Outputs<'o, T>,
     samples: Range<usize>,
@@ -65,13 +66,15 @@ struct Pieces<T> {
     factors: [[T; PIECE]; 3],
 }
 
-impl<T: Element, R: RowLoss<T>, const GRAD: bool> Kernel for Run<'_, '_, '_, '_, T, R, GRAD> {
+impl<T: Element, R: RowLoss<T>> Kernel for Run<'_, '_, '_, '_, T, R> {
+    type Home = R;
     type Output = f64;
 
     #[inline(always)]
     fn run<S: Isa>(mut self, simd: S) -> f64 {
-        let mut scratch = Scratch::new();
         let zeros = [T::ZERO; PIECE];
+        let mut room = [zeros; 2];
+        let mut room = Room::of_pieces(&mut room);
         let mut pieces = Pieces {
             logits: zeros,
             shares: zeros,
@@ -85,7 +88,7 @@ impl<T: Element, R: RowLoss<T>, const GRAD: bool> Kernel for Run<'_, '_, '_, '_,
                 if self.plan.is_masked(sample) {
                     self.outputs.mask(sample, unit..unit + 1);
                 } else {
-                    sum += self.row(simd, (sample, unit), &mut scratch, &mut pieces);
+                    sum += self.row(simd, (sample, unit), &mut room, &mut pieces);
                 }
             }
             if self.finish {
@@ -96,14 +99,14 @@ impl<T: Element, R: RowLoss<T>, const GRAD: bool> Kernel for Run<'_, '_, '_, '_,
     }
 }
 
-impl<T: Element, R: RowLoss<T>, const GRAD: bool> Run<'_, '_, '_, '_, T, R, GRAD> {
+impl<T: Element, R: RowLoss<T>> Run<'_, '_, '_, '_, T, R> {
     /// Computes a row's losses and gradient, and returns the sum of its terms.
     #[inline(always)]
     fn row<S: Isa>(
         &mut self,
         simd: S,
         at: (usize, usize),
-        scratch: &mut Scratch<T>,
+        room: &mut Room<'_, T>,
         pieces: &mut Pieces<T>,
     ) -> f64 {
         let all = 0..self.rows.classes;
@@ -111,16 +114,13 @@ impl<T: Element, R: RowLoss<T>, const GRAD: bool> Run<'_, '_, '_, '_, T, R, GRAD
             self.outputs.mask(at.0, at.1..at.1 + 1);
             return 0.0;
         };
-        let mut scratch = Some(scratch);
-        let chunk = self
-            .rows
-            .forward(simd, self.outputs, at, all.clone(), &mut scratch);
-        let row = Row::of_chunk(&chunk);
+        let (left_out, row) = self.rows.whole(simd, self.outputs, at, room, false);
+        let surprise = T::from_f64(row.surprise().value(simd));
         let mut pass = Pass {
             simd,
             loss: self.rows.loss,
-            shift: Lanes::splat(simd, chunk.shift()),
-            ln_sum: Lanes::splat(simd, row::ln_sum(simd, row.rest)),
+            subtracted: Lanes::splat(simd, subtracted(left_out.max)),
+            surprise: Lanes::splat(simd, surprise),
             probability: Lanes::splat(simd, row.probability()),
             share: Lanes::splat(simd, T::from_f64(share)),
             sum: Sum::zero(simd),
@@ -136,7 +136,9 @@ impl<T: Element, R: RowLoss<T>, const GRAD: bool> Run<'_, '_, '_, '_, T, R, GRAD
                 factors: pieces.factors.each_ref().map(|factor| &factor[..len]),
             };
             pass.run(run);
-            if GRAD && let Some(grad) = self.outputs.pred().grad() {
+            if self.rows.grad
+                && let Some(grad) = self.outputs.pred().grad()
+            {
                 grad.write_row(at.0, at.1, part.start, &pieces.logits[..len]);
             }
             if let Some(each) = &mut self.outputs.each {
@@ -225,8 +227,10 @@ struct Piece<'p, T> {
 struct Pass<T: Element, S: Isa, R> {
     simd: S,
     loss: R,
-    shift: Lanes<T, S>,
-    ln_sum: Lanes<T, S>,
+    /// What is subtracted from the logits.
+    subtracted: Lanes<T, S>,
+    /// What the likeliest class costs.
+    surprise: Lanes<T, S>,
     /// What an exponential is multiplied by to become a probability.
     probability: Lanes<T, S>,
     /// The sum of the shares times their coefficients.
@@ -267,8 +271,8 @@ impl<T: Element, S: Isa, R: RowLoss<T>> Pass<T, S, R> {
         }
         let [weight, loss_scale, coefficient] = factors;
         let [counted, coefficient] = unmasked(weight, [share, coefficient]);
-        let distance = self.shift - logit;
-        let value = self.loss.term(share, distance + self.ln_sum);
+        let distance = self.subtracted - logit;
+        let value = self.loss.term(share, distance + self.surprise);
         let masked = weight.eq(zero);
         let loss = masked.select(zero, loss_scale * value);
         loss.store_partial(&mut piece.losses[at..to]);

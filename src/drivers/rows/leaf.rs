@@ -1,10 +1,12 @@
-use super::columns::Tile;
+use super::beside::{Beside, Place, SHORT, WIDEST};
 use super::long::LongRow;
-use super::row::{self, Backward, Chunk, Forward, Row};
+use super::room::{PIECE, Room};
+use super::row::{self, Backward, Forward, LeftOut, Row, Sums, subtracted};
+use super::tile::{PACKED, Packed};
 use super::{RowLabel, RowLoss};
 use crate::drivers::schedule::Leaf;
 use crate::drivers::unit_scale::UnitScale;
-use crate::drivers::{Outputs, Plan};
+use crate::drivers::{Operand, Outputs, Plan};
 use crate::element::Element;
 use crate::simd::{InOut, Isa, Kernel, Lanes, Sum, dispatch};
 use core::ops::Range;
@@ -15,21 +17,20 @@ const LEAF_ELEMENTS: usize = 1 << 14;
 /// The most rows in a leaf.
 const LEAF_ROWS: usize = 1024;
 
-/// Classes up to which a row has one chunk: so many logits and exponentials share a first-level
-/// cache of 32 KiB.
+/// Classes up to which a row goes through one chunk, and those of a chunk of a longer one: so many
+/// logits and exponentials of f32 share a first-level cache of 32 KiB.
 pub(super) const LONGEST_CHUNK: usize = 4096;
 
-/// Classes that are copied at a time where they are no neighbours in memory.
-pub(super) const PIECE: usize = 1024;
-
 /// The driver of rows with its operands; `DENSE` if the label gives every class a share.
-pub(super) struct Rows<'i, T, R, const DENSE: bool, const GRAD: bool> {
+pub(super) struct Rows<'i, T, R, const DENSE: bool> {
     pub(super) loss: R,
     pub(super) label: RowLabel<'i, T>,
     pub(super) classes: usize,
+    /// Whether gradients are wanted.
+    pub(super) grad: bool,
 }
 
-impl<T, R, const DENSE: bool, const GRAD: bool> Leaf<T> for Rows<'_, T, R, DENSE, GRAD>
+impl<T, R, const DENSE: bool> Leaf<T> for Rows<'_, T, R, DENSE>
 where
     T: Element,
     R: RowLoss<T>,
@@ -53,7 +54,134 @@ where
         if self.classes > LONGEST_CHUNK {
             return LongRow { rows: self, plan }.run(outputs, samples, units, finish);
         }
+        self.run_short(plan, outputs, samples, units, finish)
+    }
+}
+
+/// The work of one leaf of short rows, or of a run of samples that have one leaf each.
+struct Run<'r, 'i, 'a, 'o, T, R, const DENSE: bool> {
+    rows: &'r Rows<'i, T, R, DENSE>,
+    plan: &'r Plan<'a, T>,
+    outputs: &'r mut Outputs<'o, T>,
+    samples: Range<usize>,
+    units: Range<usize>,
+    finish: bool,
+    room: Room<'r, T>,
+    /// For rows side by side.
+    packed: Option<Packed<'r, T>>,
+}
+
+impl<T, R, const DENSE: bool> Kernel for Run<'_, '_, '_, '_, T, R, DENSE>
+where
+    T: Element,
+    R: RowLoss<T>,
+{
+    type Home = R;
+    type Output = f64;
+
+    #[inline(always)]
+    fn run<S: Isa>(mut self, simd: S) -> f64 {
+        if self.units.is_empty() && self.finish {
+            for sample in self.samples.clone() {
+                self.outputs.finish(self.plan, sample, 0.0);
+            }
+        }
+        let stream = self.plan.stream && self.rows.grad;
+        let mut losses = [T::ZERO; WIDEST];
+        let mut sum = 0.0;
+        let mut rest = self.samples.len() * self.units.len();
+        let mut at = Place {
+            sample: self.samples.start,
+            unit: self.units.start,
+        };
+        while rest > 0 {
+            let mut count = 1;
+            // One lane at a time is none the faster for rows side by side.
+            if self.packed.is_some() && !S::IS_SCALAR {
+                let units = at.unit..self.units.end;
+                count = self.rows.beside(self.outputs, at.sample, units, rest);
+            }
+            rest -= count;
+            match &mut self.packed {
+                Some(packed) if count > 1 && !S::IS_SCALAR => {
+                    let mut beside = Beside {
+                        simd,
+                        rows: self.rows,
+                        plan: self.plan,
+                        outputs: &mut *self.outputs,
+                        units: self.units.clone(),
+                        packed,
+                    };
+                    beside.run(at, count, &mut losses);
+                }
+                _ => {
+                    let place = (at.sample, at.unit);
+                    if let Some(scale) = UnitScale::of(self.plan, at.sample, at.unit) {
+                        let (rows, room) = (self.rows, &mut self.room);
+                        losses[0] = rows.row(simd, self.outputs, place, scale.grad, room, stream);
+                    }
+                }
+            }
+            for &loss in &losses[..count] {
+                let Place { sample, unit } = at;
+                match UnitScale::of(self.plan, sample, unit) {
+                    None => self.outputs.mask(sample, unit..unit + 1),
+                    Some(scale) => sum += scale.emit(self.outputs, sample, unit, loss),
+                }
+                at = at.next(&self.units);
+                if at.sample != sample {
+                    if self.finish {
+                        self.outputs.finish(self.plan, sample, sum);
+                    }
+                    if at.sample < self.samples.end {
+                        sum = 0.0;
+                    }
+                }
+            }
+        }
+        if stream {
+            simd.fence();
+        }
+        sum
+    }
+}
+
+impl<T, R, const DENSE: bool> Rows<'_, T, R, DENSE>
+where
+    T: Element,
+    R: RowLoss<T>,
+{
+    /// Runs a leaf of rows of one chunk. A function of its own, so that long rows, which wait for
+    /// other threads, do not carry its room.
+    #[inline(never)]
+    fn run_short(
+        &self,
+        plan: &Plan<'_, T>,
+        outputs: &mut Outputs<'_, T>,
+        samples: Range<usize>,
+        units: Range<usize>,
+        finish: bool,
+    ) -> f64 {
         let in_runs = self.in_runs(outputs);
+        let beside = !in_runs || self.go_beside(samples.len() * units.len());
+        let (mut pieces, mut kept, mut few, mut many);
+        let mut room = Room::none();
+        if !in_runs {
+            pieces = [[T::ZERO; PIECE]; 2];
+            room.pieces = pieces.each_mut().map(|piece| &mut piece[..]);
+        }
+        if self.grad && self.loss.normalises() && plan.stream {
+            kept = [T::ZERO; LONGEST_CHUNK];
+            room.kept = &mut kept;
+        }
+        let mut side_by_side = None;
+        if beside && in_runs {
+            few = [[T::ZERO; SHORT * 16]; 3];
+            side_by_side = Some(few.each_mut().map(|values| &mut values[..]));
+        } else if beside {
+            many = [[T::ZERO; PACKED]; 3];
+            side_by_side = Some(many.each_mut().map(|values| &mut values[..]));
+        }
         let run = Run {
             rows: self,
             plan,
@@ -61,328 +189,347 @@ where
             samples,
             units,
             finish,
-            scratch: None,
+            room,
+            packed: side_by_side,
         };
-        if in_runs {
-            dispatch(plan.exec.level, run)
-        } else {
-            let mut scratch = Scratch::new();
-            dispatch(
-                plan.exec.level,
-                Run {
-                    scratch: Some(&mut scratch),
-                    ..run
-                },
-            )
-        }
-    }
-}
-
-/// The work of one leaf of short rows, or of a run of samples that have one leaf each.
-struct Run<'r, 'i, 'a, 'o, T, R, const DENSE: bool, const GRAD: bool> {
-    rows: &'r Rows<'i, T, R, DENSE, GRAD>,
-    plan: &'r Plan<'a, T>,
-    outputs: &'r mut Outputs<'o, T>,
-    samples: Range<usize>,
-    units: Range<usize>,
-    finish: bool,
-    scratch: Option<&'r mut Scratch<T>>,
-}
-
-impl<T, R, const DENSE: bool, const GRAD: bool> Kernel for Run<'_, '_, '_, '_, T, R, DENSE, GRAD>
-where
-    T: Element,
-    R: RowLoss<T>,
-{
-    type Output = f64;
-
-    #[inline(always)]
-    fn run<S: Isa>(self, simd: S) -> f64 {
-        let Self {
-            rows,
-            plan,
-            outputs,
-            samples,
-            units,
-            finish,
-            mut scratch,
-        } = self;
-        let mut sum = 0.0;
-        for sample in samples {
-            sum = 0.0;
-            if plan.is_masked(sample) {
-                outputs.mask(sample, units.clone());
-            } else {
-                let mut unit = units.start;
-                while unit < units.end {
-                    let beside = rows.neighbours(outputs, sample, unit..units.end);
-                    if beside > 1 {
-                        let units = unit..unit + beside.min(T::LANES);
-                        let tile = Tile {
-                            simd,
-                            rows,
-                            plan,
-                            sample,
-                            units: units.clone(),
-                        };
-                        tile.run(outputs, &mut sum);
-                        unit = units.end;
-                        continue;
-                    }
-                    match UnitScale::of(plan, sample, unit) {
-                        None => outputs.mask(sample, unit..unit + 1),
-                        Some(scale) => {
-                            let loss =
-                                rows.row(simd, outputs, sample, unit, scale.grad, &mut scratch);
-                            sum += scale.emit(outputs, sample, unit, loss);
-                        }
-                    }
-                    unit += 1;
-                }
-            }
-            if finish {
-                outputs.finish(plan, sample, sum);
-            }
-        }
-        sum
-    }
-}
-
-impl<T, R, const DENSE: bool, const GRAD: bool> Rows<'_, T, R, DENSE, GRAD>
-where
-    T: Element,
-    R: RowLoss<T>,
-{
-    /// How many rows, from the first of `units` on, are better taken side by side: those that are
-    /// neighbours in memory where their classes are not.
-    #[inline]
-    fn neighbours(&self, outputs: &Outputs<'_, T>, sample: usize, units: Range<usize>) -> usize {
-        let pred = &outputs.operands[0];
-        let beside = match &self.label {
-            _ if pred.classes_contiguous() => return 1,
-            RowLabel::Class(_) => usize::MAX,
-            RowLabel::Shares(shares) => shares.contiguous(sample, units.clone()),
-        };
-        beside.min(pred.contiguous(sample, units))
+        dispatch(plan.exec.level, run)
     }
 
     /// The loss of a row of one chunk, and its gradient.
     #[inline(always)]
-    fn row<S: Isa>(
+    pub(super) fn row<S: Isa>(
         &self,
         simd: S,
         outputs: &mut Outputs<'_, T>,
-        sample: usize,
-        unit: usize,
+        at: (usize, usize),
         grad_scale: f64,
-        scratch: &mut Option<&mut Scratch<T>>,
+        room: &mut Room<'_, T>,
+        stream: bool,
     ) -> T {
-        let class = self.class(sample, unit);
-        let logit = match class {
-            Some(class) => outputs.pred().class(sample, unit, class).to_f64(),
-            None => 0.0,
-        };
         let all = 0..self.classes;
-        let chunk = self.forward(simd, outputs, (sample, unit), all.clone(), scratch);
-        let mut row = Row::of_chunk(&chunk);
-        self.set_class(&mut row, logit);
-        let mut ln_sum = T::ZERO;
-        if R::NORMALISE {
-            ln_sum = row::ln_sum(simd, row.rest);
+        let (left_out, row) = self.whole(simd, outputs, at, room, self.grad);
+        let mut surprise = 0.0;
+        if self.loss.normalises() {
+            surprise = row.surprise().value(simd);
         }
-        if GRAD {
-            let factor = row.factor(grad_scale);
-            let factors = [factor, T::from_f64(grad_scale)];
-            self.backward(simd, outputs, (sample, unit), all, scratch, factors);
-            self.patch(outputs, &row, sample, unit, class, grad_scale);
+        if self.grad {
+            let pass = Second {
+                max: left_out.max,
+                factor: row.factor(grad_scale),
+                grad_scale: T::from_f64(grad_scale),
+                stream,
+            };
+            self.backward(simd, outputs, at, all, room, pass);
+            self.patch(outputs, &row, at, grad_scale);
         }
-        row.loss(ln_sum)
+        row.loss(surprise)
+    }
+
+    /// The first pass over a whole row of one chunk; if `keep`, the exponentials go to the
+    /// gradient's place or to the room.
+    #[inline(always)]
+    pub(super) fn whole<S: Isa>(
+        &self,
+        simd: S,
+        outputs: &mut Outputs<'_, T>,
+        at: (usize, usize),
+        room: &mut Room<'_, T>,
+        keep: bool,
+    ) -> (LeftOut<T>, Row) {
+        let all = 0..self.classes;
+        let class = self.class(at);
+        if !self.loss.normalises() {
+            let sums = match class {
+                Some(class) => self.sums_of_class(outputs, at, class),
+                None => self.forward(simd, outputs, (at, all), room, (0, T::ZERO), keep),
+            };
+            return (LeftOut::none(), Row::of_log_probabilities(sums));
+        }
+        let (max, position) = self.largest(simd, outputs, at, all.clone(), room);
+        let left_out = match class {
+            Some(class) => {
+                let logit = outputs.pred().class(at.0, at.1, class);
+                LeftOut::new(simd, class, logit, max)
+            }
+            None => LeftOut::new(simd, position, max, max),
+        };
+        let sums = self.forward(simd, outputs, (at, all), room, (left_out.class, max), keep);
+        (left_out, self.finished(&left_out, sums))
+    }
+
+    /// A row, given the sums over all its classes.
+    #[inline(always)]
+    pub(super) fn finished(&self, left_out: &LeftOut<T>, sums: Sums) -> Row {
+        let share = if DENSE { sums.share } else { 1.0 };
+        Row::new(left_out, Sums { share, ..sums })
+    }
+
+    /// What a label of one class adds to the loss of log-probabilities.
+    #[inline]
+    pub(super) fn sums_of_class(
+        &self,
+        outputs: &mut Outputs<'_, T>,
+        at: (usize, usize),
+        class: usize,
+    ) -> Sums {
+        let logit = outputs.pred().class(at.0, at.1, class).to_f64();
+        Sums::of_class(-logit)
     }
 
     /// Whether the classes of every row are neighbours in memory, in all operands.
+    #[inline]
     pub(super) fn in_runs(&self, outputs: &Outputs<'_, T>) -> bool {
+        self.in_runs_of(&outputs.operands[0])
+    }
+
+    /// Whether the classes of every row are neighbours in memory, in pred and label.
+    #[inline]
+    pub(super) fn in_runs_of(&self, pred: &Operand<'_, T>) -> bool {
         let label = match &self.label {
             RowLabel::Class(_) => true,
             RowLabel::Shares(shares) => shares.classes_contiguous(),
         };
-        label && outputs.operands[0].classes_contiguous()
+        label && pred.classes_contiguous()
     }
 
     /// The label's class, where it is one.
     #[inline]
-    pub(super) fn class(&self, sample: usize, unit: usize) -> Option<usize> {
+    pub(super) fn class(&self, (sample, unit): (usize, usize)) -> Option<usize> {
         match &self.label {
             RowLabel::Class(classes) => Some(classes.get(sample, unit)),
             RowLabel::Shares(_) => None,
         }
     }
 
-    /// Adds to a row what a label of one class contributes, given that class's logit.
+    /// The gradient that a scaled exponential cannot give, of the class that was left out.
     #[inline]
-    pub(super) fn set_class(&self, row: &mut Row, logit: f64) {
-        if !R::NORMALISE {
-            row.max = 0.0;
-            row.rest = 0.0;
-        }
-        if !DENSE {
-            row.share = 1.0;
-            row.terms = row.max - logit;
+    pub(super) fn grad_of_left_out(
+        &self,
+        row: &Row,
+        (sample, unit): (usize, usize),
+        grad_scale: f64,
+    ) -> T {
+        match &self.label {
+            RowLabel::Class(_) if self.loss.normalises() => row.grad_of_left_out(1.0, grad_scale),
+            RowLabel::Class(_) => T::from_f64(0.0 - grad_scale),
+            RowLabel::Shares(shares) => {
+                let share = shares.class(sample, unit, row.left_out).to_f64();
+                row.grad_of_left_out(share, grad_scale)
+            }
         }
     }
 
-    /// Sets the gradients that a scaled exponential cannot give: of the label's class, and of the
-    /// likeliest one.
+    /// Sets the gradient of the class that was left out.
     #[inline]
     pub(super) fn patch(
         &self,
         outputs: &mut Outputs<'_, T>,
         row: &Row,
-        sample: usize,
-        unit: usize,
-        class: Option<usize>,
+        (sample, unit): (usize, usize),
         grad_scale: f64,
     ) {
-        let share_of_argmax = match &self.label {
-            RowLabel::Class(_) => f64::from(u8::from(class == Some(row.argmax))),
-            RowLabel::Shares(shares) => shares.class(sample, unit, row.argmax).to_f64(),
+        let class = match &self.label {
+            RowLabel::Class(classes) => classes.get(sample, unit),
+            RowLabel::Shares(_) if self.loss.normalises() => row.left_out,
+            RowLabel::Shares(_) => return,
         };
-        let Some(grad) = outputs.pred().grad() else {
-            return;
-        };
-        if let Some(class) = class {
-            let scaled = grad.class(sample, unit, class).to_f64();
-            grad.set_class(sample, unit, class, T::from_f64(scaled - grad_scale));
-        }
-        if R::NORMALISE {
-            let value = row.grad_of_argmax(share_of_argmax, grad_scale);
-            grad.set_class(sample, unit, row.argmax, value);
+        let value = self.grad_of_left_out(row, (sample, unit), grad_scale);
+        if let Some(grad) = outputs.pred().grad() {
+            grad.set_class(sample, unit, class, value);
         }
     }
 
-    /// The first pass over some classes of a row, which are one of its chunks.
+    /// The largest logit of some classes, or −∞, and the first class that has it, if the label says
+    /// nothing about which class is left out.
+    #[inline(always)]
+    pub(super) fn largest<S: Isa>(
+        &self,
+        simd: S,
+        outputs: &mut Outputs<'_, T>,
+        (sample, unit): (usize, usize),
+        classes: Range<usize>,
+        room: &mut Room<'_, T>,
+    ) -> (T, usize) {
+        let logits = &mut *room.pieces[0];
+        let (mut largest, mut position) = (T::from_f64(f64::NEG_INFINITY), classes.start);
+        for part in parts(&classes, logits.len()) {
+            let (run, _) = outputs.pred().row(sample, unit, part, logits);
+            let max = row::max(simd, &run);
+            if max > largest {
+                largest = max;
+            }
+        }
+        if !DENSE {
+            return (largest, position);
+        }
+        for part in parts(&classes, logits.len()) {
+            let (run, _) = outputs.pred().row(sample, unit, part.clone(), logits);
+            if let Some(at) = row::position(simd, &run, largest) {
+                position = part.start + at;
+                break;
+            }
+        }
+        (largest, position)
+    }
+
+    /// The sums over some classes of a row but one, given their largest logit.
     #[inline(always)]
     pub(super) fn forward<S: Isa>(
         &self,
         simd: S,
         outputs: &mut Outputs<'_, T>,
-        (sample, unit): (usize, usize),
-        classes: Range<usize>,
-        scratch: &mut Option<&mut Scratch<T>>,
-    ) -> Chunk<T> {
-        let mut chunk = Chunk::new();
-        if !R::NORMALISE && !DENSE {
-            return chunk;
-        }
-        let (logits, label) = Scratch::rooms(scratch);
-        if R::NORMALISE {
-            for part in parts(&classes, logits.len()) {
-                let (run, _) = outputs.pred().row(sample, unit, part, logits);
-                let max = row::max(simd, &run);
-                if max > chunk.max {
-                    chunk.max = max;
-                }
-            }
-            for part in parts(&classes, logits.len()) {
-                let (run, _) = outputs.pred().row(sample, unit, part.clone(), logits);
-                if let Some(at) = row::position(simd, &run, chunk.max) {
-                    chunk.argmax = part.start + at;
-                    break;
-                }
-            }
-        }
-        let shift = if R::NORMALISE { chunk.shift() } else { T::ZERO };
+        ((sample, unit), classes): ((usize, usize), Range<usize>),
+        room: &mut Room<'_, T>,
+        (left_out, max): (usize, T),
+        keep: bool,
+    ) -> Sums {
+        let [logits, label] = room.pieces.each_mut().map(|piece| &mut **piece);
+        let subtracted = Lanes::splat(simd, subtracted(max));
+        let ahead = classes.len() * size_of::<T>();
         let mut sums = [Sum::zero(simd); 3];
         for part in parts(&classes, logits.len()) {
-            let shares = match &self.label {
-                RowLabel::Class(_) => &[],
-                RowLabel::Shares(shares) => shares.row(sample, unit, part.clone(), label),
+            let shares = self.shares((sample, unit), part.clone(), label);
+            let (run, copied) = if !keep || room.kept.is_empty() {
+                outputs.pred().row(sample, unit, part.clone(), logits)
+            } else {
+                let row = outputs.pred().read_row(sample, unit, part.clone(), logits);
+                (InOut::copy(row, &mut room.kept[part.clone()]), false)
             };
-            let (run, copied) = outputs.pred().row(sample, unit, part.clone(), logits);
-            let mut forward = Forward::<_, _, _, GRAD> {
+            let mut forward = Forward {
                 simd,
                 loss: self.loss,
                 run,
                 shares,
-                shift: Lanes::splat(simd, shift),
-                left_out: chunk.argmax as isize - part.start as isize,
+                subtracted,
+                keep,
+                ahead,
+                left_out: left_out as isize - part.start as isize,
             };
             forward.sum::<DENSE>(&mut sums);
-            if GRAD
+            if keep
                 && copied
-                && R::NORMALISE
+                && self.loss.normalises()
                 && let Some(grad) = outputs.pred().grad()
             {
                 grad.write_row(sample, unit, part.start, &logits[..part.len()]);
             }
         }
-        let [rest, share, terms] = sums;
-        (chunk.rest, chunk.share, chunk.terms) = (rest.fold(), share.fold(), terms.fold());
-        chunk
+        Sums::of(sums)
     }
 
-    /// The second pass over some classes of a row.
+    /// The second pass over a row of one chunk, of which the first kept the exponentials.
     #[inline(always)]
-    pub(super) fn backward<S: Isa>(
+    fn backward<S: Isa>(
         &self,
         simd: S,
         outputs: &mut Outputs<'_, T>,
         (sample, unit): (usize, usize),
         classes: Range<usize>,
-        scratch: &mut Option<&mut Scratch<T>>,
-        [factor, grad_scale]: [T; 2],
+        room: &mut Room<'_, T>,
+        pass: Second<T>,
     ) {
-        let (exponentials, label) = Scratch::rooms(scratch);
+        let [exponentials, label] = room.pieces.each_mut().map(|piece| &mut **piece);
         let Some(grad) = outputs.pred().grad() else {
             return;
         };
         for part in parts(&classes, exponentials.len()) {
-            let shares = match &self.label {
-                RowLabel::Class(_) => &[],
-                RowLabel::Shares(shares) => shares.row(sample, unit, part.clone(), label),
-            };
+            let shares = self.shares((sample, unit), part.clone(), label);
             let direct = grad.classes_contiguous();
-            let run = if direct {
+            if !direct && room.kept.is_empty() {
+                let place = &mut exponentials[..part.len()];
+                grad.as_source().copy_row(sample, unit, part.clone(), place);
+            }
+            let place = if direct {
                 grad.row(sample, unit, part.clone())
             } else {
-                let room = &mut exponentials[..part.len()];
-                grad.as_source().copy_row(sample, unit, part.clone(), room);
-                room
+                &mut exponentials[..part.len()]
             };
-            Backward {
-                simd,
-                run: InOut::in_place(run),
-                shares,
-                factor: Lanes::splat(simd, factor),
-                grad_scale: Lanes::splat(simd, grad_scale),
-            }
-            .run::<DENSE>(R::NORMALISE);
+            let run = match room.kept.is_empty() {
+                true => InOut::in_place(place),
+                false => InOut::copy(&room.kept[part.clone()], place),
+            };
+            let pass = Second {
+                stream: pass.stream && direct,
+                ..pass
+            };
+            pass.backward(simd, run, shares, false)
+                .run::<DENSE>(self.loss.normalises());
             if !direct {
                 grad.write_row(sample, unit, part.start, &exponentials[..part.len()]);
             }
         }
     }
-}
 
-/// Room for pieces of rows whose classes are no neighbours in memory.
-pub(super) struct Scratch<T> {
-    logits: [T; PIECE],
-    label: [T; PIECE],
-}
-
-impl<T: Element> Scratch<T> {
-    pub(super) fn new() -> Self {
-        Self {
-            logits: [T::ZERO; PIECE],
-            label: [T::ZERO; PIECE],
+    /// The second pass over some classes of a row, from the logits.
+    #[inline(always)]
+    pub(super) fn backward_of_logits<S: Isa>(
+        &self,
+        simd: S,
+        outputs: &mut Outputs<'_, T>,
+        (sample, unit): (usize, usize),
+        classes: Range<usize>,
+        room: &mut Room<'_, T>,
+        pass: Second<T>,
+    ) {
+        let [logits, label] = room.pieces.each_mut().map(|piece| &mut **piece);
+        for part in parts(&classes, logits.len()) {
+            let shares = self.shares((sample, unit), part.clone(), label);
+            let (run, copied) = outputs.pred().row(sample, unit, part.clone(), logits);
+            let pass = Second {
+                stream: pass.stream && !copied,
+                ..pass
+            };
+            pass.backward(simd, run, shares, true)
+                .run::<DENSE>(self.loss.normalises());
+            if copied && let Some(grad) = outputs.pred().grad() {
+                grad.write_row(sample, unit, part.start, &logits[..part.len()]);
+            }
         }
     }
 
-    /// The room for logits and for shares of the label; none where all lie in runs.
-    #[inline]
-    fn rooms<'s>(scratch: &'s mut Option<&mut Self>) -> (&'s mut [T], &'s mut [T]) {
-        match scratch {
-            Some(scratch) => (&mut scratch.logits, &mut scratch.label),
-            None => (&mut [], &mut []),
+    /// The label's shares of some classes; none where the label is a class.
+    #[inline(always)]
+    fn shares<'s>(
+        &'s self,
+        (sample, unit): (usize, usize),
+        classes: Range<usize>,
+        piece: &'s mut [T],
+    ) -> &'s [T] {
+        match &self.label {
+            RowLabel::Class(_) => &[],
+            RowLabel::Shares(shares) => shares.row(sample, unit, classes, piece),
+        }
+    }
+}
+
+/// What the second pass over a row is told.
+#[derive(Clone, Copy)]
+pub(super) struct Second<T> {
+    /// The largest logit.
+    pub(super) max: T,
+    pub(super) factor: T,
+    pub(super) grad_scale: T,
+    pub(super) stream: bool,
+}
+
+impl<T: Element> Second<T> {
+    #[inline(always)]
+    fn backward<'b, S: Isa>(
+        self,
+        simd: S,
+        run: InOut<'b, T>,
+        shares: &'b [T],
+        logits: bool,
+    ) -> Backward<'b, T, S> {
+        Backward {
+            simd,
+            stream: self.stream,
+            run,
+            shares,
+            logits,
+            subtracted: Lanes::splat(simd, subtracted(self.max)),
+            factor: Lanes::splat(simd, self.factor),
+            grad_scale: Lanes::splat(simd, self.grad_scale),
         }
     }
 }

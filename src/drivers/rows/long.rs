@@ -1,6 +1,7 @@
 use super::RowLoss;
-use super::leaf::{LONGEST_CHUNK, Rows, Scratch};
-use super::row::{Chunk, Row};
+use super::leaf::{LONGEST_CHUNK, Rows, Second};
+use super::room::{PIECE, Room};
+use super::row::{LeftOut, Row, Sums, Surprise, subtracted};
 use crate::Threading;
 use crate::drivers::unit_scale::UnitScale;
 use crate::drivers::{Outputs, Plan};
@@ -13,22 +14,20 @@ use core::ops::Range;
 /// Chunks that a row has at most: what is known of each has its place on the stack.
 const MOST_CHUNKS: usize = 128;
 
-/// Classes in the chunks of a long row, unless it is so long that there would be too many of them.
-const CHUNK: usize = 1024;
-
 /// Classes from which on a row is shared among threads, where there are few rows.
 const SHARED_CLASSES: usize = 1 << 15;
 
 /// Rows up to which each is shared among threads: more keep all threads busy by themselves.
 const FEW_ROWS: usize = 32;
 
-/// Rows that are cut into chunks, each with a maximum of its own.
-pub(super) struct LongRow<'r, 'i, 'a, T, R, const DENSE: bool, const GRAD: bool> {
-    pub(super) rows: &'r Rows<'i, T, R, DENSE, GRAD>,
+/// Rows that are cut into chunks, for threads to share, each chunk with a largest logit of its own.
+/// Their exponentials are computed twice: to keep them would take more traffic than that takes time.
+pub(super) struct LongRow<'r, 'i, 'a, T, R, const DENSE: bool> {
+    pub(super) rows: &'r Rows<'i, T, R, DENSE>,
     pub(super) plan: &'r Plan<'a, T>,
 }
 
-impl<T, R, const DENSE: bool, const GRAD: bool> LongRow<'_, '_, '_, T, R, DENSE, GRAD>
+impl<T, R, const DENSE: bool> LongRow<'_, '_, '_, T, R, DENSE>
 where
     T: Element,
     R: RowLoss<T>,
@@ -61,88 +60,95 @@ where
 
     fn row(&self, outputs: &mut Outputs<'_, T>, at: (usize, usize), grad_scale: f64) -> T {
         let (rows, level) = (self.rows, self.plan.exec.level);
-        let class = rows.class(at.0, at.1);
-        let logit = match class {
-            Some(class) => outputs.pred().class(at.0, at.1, class).to_f64(),
-            None => 0.0,
-        };
-
         let classes = rows.classes;
-        let step = classes.div_ceil(MOST_CHUNKS).next_power_of_two().max(CHUNK);
-        debug_assert!(step <= classes && classes > LONGEST_CHUNK);
-        let mut chunks = [Chunk::new(); MOST_CHUNKS];
-        let chunks = &mut chunks[..classes.div_ceil(step)];
+        let step = classes
+            .div_ceil(MOST_CHUNKS)
+            .next_power_of_two()
+            .max(LONGEST_CHUNK);
+        debug_assert!(classes > LONGEST_CHUNK);
         let span = Span { at, step, first: 0 };
-        self.forward(outputs.reborrow(), span, chunks);
+        let mut found = [Found::NONE; MOST_CHUNKS];
+        let found = &mut found[..classes.div_ceil(step)];
 
-        let mut weights = [0.0; MOST_CHUNKS];
-        let weights = &mut weights[..chunks.len()];
-        let mut row = gather::<T>(chunks, weights, R::NORMALISE, |weights| {
-            math::exp_nonpos(level, weights)
-        });
-        rows.set_class(&mut row, logit);
-        let mut ln_sum = [T::ZERO];
-        if R::NORMALISE {
-            ln_sum = [T::from_f64(row.rest)];
-            math::log1p(level, &mut ln_sum);
+        let class = rows.class(at);
+        if rows.loss.normalises() || class.is_none() {
+            self.each_chunk(outputs.reborrow(), span, found, Pass::Sum(class));
         }
-        if GRAD {
-            for weight in weights.iter_mut() {
-                *weight = row.factor::<f64>(grad_scale * *weight);
-            }
-            self.backward(outputs.reborrow(), span, weights, T::from_f64(grad_scale));
-            rows.patch(outputs, &row, at.0, at.1, class, grad_scale);
+        let (left_out, row) = if rows.loss.normalises() {
+            let (max, position) = largest(found);
+            let (class, logit) = match class {
+                Some(class) => (class, outputs.pred().class(at.0, at.1, class)),
+                None => (position, max),
+            };
+            let left_out = dispatch(level, Choose { class, logit, max });
+            let mut weights = [0.0; MOST_CHUNKS];
+            let weights = &mut weights[..found.len()];
+            let sums = gather::<_, DENSE>(found, &left_out, weights, |weights| {
+                math::exp_nonpos(level, weights)
+            });
+            (left_out, rows.finished(&left_out, sums))
+        } else {
+            let sums = match class {
+                Some(class) => rows.sums_of_class(outputs, at, class),
+                None => added(found),
+            };
+            (LeftOut::none(), Row::of_log_probabilities(sums))
+        };
+        let mut surprise = 0.0;
+        if rows.loss.normalises() {
+            let Surprise { argument, more } = row.surprise();
+            let mut ln = [argument];
+            math::log1p(level, &mut ln);
+            surprise = ln[0] + more;
         }
-        row.loss(ln_sum[0])
+        if rows.grad {
+            let second = Second {
+                max: left_out.max,
+                factor: row.factor(grad_scale),
+                grad_scale: T::from_f64(grad_scale),
+                stream: self.plan.stream,
+            };
+            self.each_chunk(outputs.reborrow(), span, found, Pass::Write(second));
+            rows.patch(outputs, &row, at, grad_scale);
+        }
+        row.loss(surprise)
     }
 
-    fn forward(&self, mut outputs: Outputs<'_, T>, span: Span, chunks: &mut [Chunk<T>]) {
-        if chunks.len() > 1 && self.shares_rows() {
-            let middle = chunks.len() / 2;
-            let (head, tail) = chunks.split_at_mut(middle);
+    /// Runs a pass over every chunk of a span, each on its own.
+    fn each_chunk(
+        &self,
+        mut outputs: Outputs<'_, T>,
+        span: Span,
+        found: &mut [Found<T>],
+        pass: Pass<T>,
+    ) {
+        if found.len() > 1 && self.shares_rows() {
+            let middle = found.len() / 2;
+            let (head, tail) = found.split_at_mut(middle);
             let (left, right) = outputs.split(Along::Classes, span.start(middle));
             rayon::join(
-                || self.forward(left, span, head),
-                || self.forward(right, span.skip(middle), tail),
+                || self.each_chunk(left, span, head, pass),
+                || self.each_chunk(right, span.skip(middle), tail, pass),
             );
             return;
         }
-        let mut room = (!self.rows.in_runs(&outputs)).then(Scratch::new);
-        for (k, chunk) in chunks.iter_mut().enumerate() {
-            let pass = Pass {
+        let mut pieces;
+        let mut room = Room::none();
+        if !self.rows.in_runs(&outputs) {
+            pieces = [[T::ZERO; PIECE]; 2];
+            room = Room::of_pieces(&mut pieces);
+        }
+        for (k, found) in found.iter_mut().enumerate() {
+            let chunk = Chunk {
                 rows: self.rows,
                 outputs: &mut outputs,
                 at: span.at,
                 classes: span.classes(k, self.rows.classes),
-                scratch: room.as_mut(),
-                factors: None,
+                room: &mut room,
+                pass,
+                found,
             };
-            *chunk = dispatch(self.plan.exec.level, pass);
-        }
-    }
-
-    fn backward(&self, mut outputs: Outputs<'_, T>, span: Span, factors: &[f64], grad_scale: T) {
-        if factors.len() > 1 && self.shares_rows() {
-            let middle = factors.len() / 2;
-            let (head, tail) = factors.split_at(middle);
-            let (left, right) = outputs.split(Along::Classes, span.start(middle));
-            rayon::join(
-                || self.backward(left, span, head, grad_scale),
-                || self.backward(right, span.skip(middle), tail, grad_scale),
-            );
-            return;
-        }
-        let mut room = (!self.rows.in_runs(&outputs)).then(Scratch::new);
-        for (k, &factor) in factors.iter().enumerate() {
-            let pass = Pass {
-                rows: self.rows,
-                outputs: &mut outputs,
-                at: span.at,
-                classes: span.classes(k, self.rows.classes),
-                scratch: room.as_mut(),
-                factors: Some([T::from_f64(factor), grad_scale]),
-            };
-            dispatch(self.plan.exec.level, pass);
+            dispatch(self.plan.exec.level, chunk);
         }
     }
 
@@ -185,24 +191,38 @@ impl Span {
     }
 }
 
-/// Gathers what is known of a row's chunks, in their order. `weights` takes the chunks' exponentials
-/// to the row's: `e^(chunk's maximum − row's maximum)`.
-fn gather<T: Element>(
-    chunks: &[Chunk<T>],
-    weights: &mut [f64],
-    normalise: bool,
-    exp_nonpos: impl FnOnce(&mut [f64]),
-) -> Row {
-    let mut best = &chunks[0];
-    for chunk in chunks {
+/// The largest logit of a row and the first class that has it.
+fn largest<T: Element>(found: &[Found<T>]) -> (T, usize) {
+    let mut best = &found[0];
+    for chunk in found {
         if chunk.max > best.max {
             best = chunk;
         }
     }
-    let max = best.max.to_f64();
-    for (weight, chunk) in weights.iter_mut().zip(chunks) {
-        // Without a finite logit the weight stays 1, and the sum is made NaN below.
-        *weight = if chunk.max == best.max {
+    (best.max, best.position)
+}
+
+/// Adds what was found in a row's chunks, in their order.
+fn added<T: Element>(found: &[Found<T>]) -> Sums {
+    let mut sums = Sums::NONE;
+    for chunk in found {
+        sums.add(chunk.sums);
+    }
+    sums
+}
+
+/// Adds what was found in the chunks of a row of logits, in their order. `weights` takes the chunks'
+/// exponentials to the row's: `e^(chunk's largest logit − row's)`.
+fn gather<T: Element, const DENSE: bool>(
+    found: &[Found<T>],
+    left_out: &LeftOut<T>,
+    weights: &mut [f64],
+    exp_nonpos: impl FnOnce(&mut [f64]),
+) -> Sums {
+    let max = left_out.max.to_f64();
+    for (weight, chunk) in weights.iter_mut().zip(found) {
+        // Without a finite logit the weight stays 1, and nothing of it is seen.
+        *weight = if chunk.max == left_out.max {
             0.0
         } else {
             chunk.max.to_f64() - max
@@ -210,54 +230,114 @@ fn gather<T: Element>(
     }
     exp_nonpos(weights);
 
-    let mut row = Row::of_chunk(best);
-    (row.share, row.terms) = (0.0, 0.0);
-    for (chunk, &weight) in chunks.iter().zip(weights.iter()) {
-        if !core::ptr::eq(chunk, best) {
-            row.rest += weight * (1.0 + chunk.rest);
+    let mut sums = Sums::NONE;
+    for (chunk, &weight) in found.iter().zip(weights.iter()) {
+        let mut next = chunk.sums;
+        if DENSE && chunk.position != left_out.class {
+            next.rest += 1.0;
         }
-        row.share += chunk.share;
-        row.terms += chunk.terms;
-        if normalise && chunk.share != 0.0 {
-            row.terms += chunk.share * (max - chunk.shift().to_f64());
+        next.rest *= weight;
+        if next.share != 0.0 {
+            next.terms += next.share * (max - subtracted(chunk.max).to_f64());
         }
+        sums.add(next);
     }
-    row
+    sums
 }
 
-/// One pass over a chunk of a row: the first, or with factors the second.
-struct Pass<'p, 'i, 'o, T, R, const DENSE: bool, const GRAD: bool> {
-    rows: &'p Rows<'i, T, R, DENSE, GRAD>,
+/// A pass over a chunk of a row.
+#[derive(Clone, Copy)]
+enum Pass<T> {
+    /// Finds the largest logit and sums exponentials as multiples of its own, shares and terms. The
+    /// label's class is left out of the sum or, where it is none, the chunk's likeliest.
+    Sum(Option<usize>),
+    /// Writes the gradient.
+    Write(Second<T>),
+}
+
+/// What passes find in a chunk.
+#[derive(Clone, Copy)]
+struct Found<T> {
+    max: T,
+    /// The first class that has the largest logit.
+    position: usize,
+    sums: Sums,
+}
+
+impl<T: Element> Found<T> {
+    const NONE: Self = Self {
+        max: T::ZERO,
+        position: 0,
+        sums: Sums::NONE,
+    };
+}
+
+struct Chunk<'p, 'i, 'o, 'r, T, R, const DENSE: bool> {
+    rows: &'p Rows<'i, T, R, DENSE>,
     outputs: &'p mut Outputs<'o, T>,
     at: (usize, usize),
     classes: Range<usize>,
-    scratch: Option<&'p mut Scratch<T>>,
-    factors: Option<[T; 2]>,
+    room: &'p mut Room<'r, T>,
+    pass: Pass<T>,
+    found: &'p mut Found<T>,
 }
 
-impl<T, R, const DENSE: bool, const GRAD: bool> Kernel for Pass<'_, '_, '_, T, R, DENSE, GRAD>
+impl<T, R, const DENSE: bool> Kernel for Chunk<'_, '_, '_, '_, T, R, DENSE>
 where
     T: Element,
     R: RowLoss<T>,
 {
-    type Output = Chunk<T>;
+    type Home = R;
+    type Output = ();
 
     #[inline(always)]
-    fn run<S: Isa>(mut self, simd: S) -> Chunk<T> {
+    fn run<S: Isa>(self, simd: S) {
         let Self {
             rows,
             outputs,
             at,
             classes,
-            factors,
-            ..
+            room,
+            pass,
+            found,
         } = self;
-        match factors {
-            None => rows.forward(simd, outputs, at, classes, &mut self.scratch),
-            Some(factors) => {
-                rows.backward(simd, outputs, at, classes, &mut self.scratch, factors);
-                Chunk::new()
+        match pass {
+            Pass::Sum(class) => {
+                if rows.loss.normalises() {
+                    let classes = classes.clone();
+                    (found.max, found.position) = rows.largest(simd, outputs, at, classes, room);
+                }
+                let mut left_out = class.unwrap_or(found.position);
+                // Without a finite logit there is no likeliest class, but perhaps a NaN to be seen.
+                if class.is_none() && found.max == T::from_f64(f64::NEG_INFINITY) {
+                    left_out = usize::MAX;
+                }
+                let left_out = (left_out, found.max);
+                found.sums = rows.forward(simd, outputs, (at, classes), room, left_out, false);
+            }
+            Pass::Write(second) => {
+                rows.backward_of_logits(simd, outputs, at, classes, room, second);
+                if second.stream {
+                    simd.fence();
+                }
             }
         }
+    }
+}
+
+/// Computes the exponential of the class that is left out.
+struct Choose<T> {
+    class: usize,
+    logit: T,
+    max: T,
+}
+
+impl<T: Element> Kernel for Choose<T> {
+    type Home = Self;
+    type Output = LeftOut<T>;
+
+    #[inline(always)]
+    fn run<S: Isa>(self, simd: S) -> LeftOut<T> {
+        LeftOut::new(simd, self.class, self.logit, self.max)
     }
 }

@@ -1,17 +1,20 @@
 //! Losses of rows along a class axis: softmax cross entropy and its relatives.
 //!
-//! A row goes through two passes. The first subtracts the row's maximum, sums the exponentials and
-//! whatever the label adds, and leaves the exponentials in the gradient's place; the second scales
-//! them to the gradient. Where the classes are neighbours in memory a vector holds classes of one
-//! row ([`row`]), else one class of several rows ([`columns`]); both add in the same order, so both
-//! give the same bits. Rows too long for the first-level cache, or for one thread, are cut into
-//! chunks with a maximum each ([`long`]).
+//! A row goes through three passes, the last two of which find it in the first-level cache: the first
+//! finds the largest logit; the second sums the exponentials, which are multiples of that one's, and
+//! whatever the label adds, and keeps the exponentials; the third scales them to the gradient.
+//! A vector holds classes of one row ([`row`]) or, where rows are short or the classes no neighbours
+//! in memory, one class of several rows ([`beside`]); both add in the same order, so both give the
+//! same bits. Rows too long for the first-level cache, or for one thread, are cut into chunks
+//! ([`long`]).
 
+mod beside;
 mod classes;
-mod columns;
 mod leaf;
 mod long;
+mod room;
 mod row;
+mod tile;
 
 use super::schedule;
 use super::{Integers, Work};
@@ -32,8 +35,8 @@ pub enum RowLabel<'a, T> {
 /// A loss of a row: the sum over its classes of a term of the label's share and of the surprise,
 /// which is minus the logarithm of the class's probability.
 pub trait RowLoss<T: Element>: Copy + Send + Sync {
-    /// Whether pred holds logits, which a softmax turns into probabilities, or their logarithms.
-    const NORMALISE: bool;
+    /// Whether pred holds logits, which a softmax turns into probabilities, rather than their logarithms.
+    fn normalises(self) -> bool;
 
     /// A share as it counts in the gradient: as it is, unless the loss is not defined for it.
     #[inline(always)]
@@ -57,35 +60,16 @@ pub(crate) fn run_classes<T: Element>(
         inputs: (shares, classes),
         mut outputs,
     } = work;
-    let label = RowLabel::Shares(shares);
-    let grad = outputs.wants_gradient();
-    if !plan.is_by_class() {
-        if grad {
-            let rows = Rows::<_, _, true, true> {
-                loss,
-                label,
-                classes,
-            };
-            schedule::run(plan, outputs, &rows);
-        } else {
-            let rows = Rows::<_, _, true, false> {
-                loss,
-                label,
-                classes,
-            };
-            schedule::run(plan, outputs, &rows);
-        }
-        return;
-    }
-    let rows = Rows {
+    let rows = Rows::<_, _, true> {
         loss,
-        label,
+        label: RowLabel::Shares(shares),
         classes,
+        grad: outputs.wants_gradient(),
     };
-    if grad {
-        schedule::run(plan, outputs, &Classes::<_, _, true> { rows });
+    if plan.is_by_class() {
+        schedule::run(plan, outputs, &Classes { rows });
     } else {
-        schedule::run(plan, outputs, &Classes::<_, _, false> { rows });
+        schedule::run(plan, outputs, &rows);
     }
 }
 
@@ -97,51 +81,24 @@ pub(crate) fn run<T: Element>(loss: impl RowLoss<T>, work: Work<'_, T, (RowLabel
         mut outputs,
     } = work;
     let grad = outputs.wants_gradient();
-    let dense = matches!(label, RowLabel::Shares(_));
-    match (dense, grad) {
-        (false, false) => {
-            schedule::run(
-                plan,
-                outputs,
-                &Rows::<_, _, false, false> {
-                    loss,
-                    label,
-                    classes,
-                },
-            );
+    match label {
+        RowLabel::Class(_) => {
+            let rows = Rows::<_, _, false> {
+                loss,
+                label,
+                classes,
+                grad,
+            };
+            schedule::run(plan, outputs, &rows);
         }
-        (false, true) => {
-            schedule::run(
-                plan,
-                outputs,
-                &Rows::<_, _, false, true> {
-                    loss,
-                    label,
-                    classes,
-                },
-            );
-        }
-        (true, false) => {
-            schedule::run(
-                plan,
-                outputs,
-                &Rows::<_, _, true, false> {
-                    loss,
-                    label,
-                    classes,
-                },
-            );
-        }
-        (true, true) => {
-            schedule::run(
-                plan,
-                outputs,
-                &Rows::<_, _, true, true> {
-                    loss,
-                    label,
-                    classes,
-                },
-            );
+        RowLabel::Shares(_) => {
+            let rows = Rows::<_, _, true> {
+                loss,
+                label,
+                classes,
+                grad,
+            };
+            schedule::run(plan, outputs, &rows);
         }
     }
 }

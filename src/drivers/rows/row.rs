@@ -4,105 +4,199 @@ use crate::element::Element;
 use crate::math::lanes::{exp_nonpos, log1p};
 use crate::simd::{InOut, Isa, Lanes, Mask, Sum};
 
-/// What the first pass knows of a chunk of a row.
+/// What a pass over some classes of a row sums.
 #[derive(Clone, Copy)]
-pub(super) struct Chunk<T> {
-    /// The largest logit; −∞ if all are.
-    pub(super) max: T,
-    /// The class of the first largest logit.
-    pub(super) argmax: usize,
-    /// The sum of `e^(x − max)` over all classes but `argmax`: adding that one's 1 here would round
-    /// away what a confident prediction costs.
+pub(super) struct Sums {
+    /// The exponentials, but for that of the class that is left out.
     pub(super) rest: f64,
-    /// The sum of the label's shares.
+    /// The label's shares.
     pub(super) share: f64,
-    /// The sum of the loss's terms, with `max − x` for the surprise.
+    /// The loss's terms, with the distance to the largest logit for the surprise.
     pub(super) terms: f64,
 }
 
-impl<T: Element> Chunk<T> {
-    /// What is known before the first class is read.
-    pub(super) fn new() -> Self {
-        let max = T::from_f64(f64::NEG_INFINITY);
+impl Sums {
+    pub(super) const NONE: Self = Self {
+        rest: 0.0,
+        share: 0.0,
+        terms: 0.0,
+    };
+
+    /// What a label of one class adds, given its term.
+    pub(super) fn of_class(term: f64) -> Self {
         Self {
-            max,
-            argmax: 0,
-            rest: 0.0,
-            share: 0.0,
-            terms: 0.0,
+            share: 1.0,
+            terms: term,
+            ..Self::NONE
         }
     }
 
-    /// What is subtracted from the logits: the maximum, or 0 where it is −∞, since −∞ − −∞ is NaN.
-    pub(super) fn shift(&self) -> T {
-        if self.max == T::from_f64(f64::NEG_INFINITY) {
-            T::ZERO
-        } else {
-            self.max
+    #[inline(always)]
+    pub(super) fn of<S: Isa>([rest, share, terms]: [Sum<S>; 3]) -> Self {
+        Self {
+            rest: rest.fold(),
+            share: share.fold(),
+            terms: terms.fold(),
         }
+    }
+
+    /// Adds the sums over the classes that follow.
+    pub(super) fn add(&mut self, next: Self) {
+        self.rest += next.rest;
+        self.share += next.share;
+        self.terms += next.terms;
+    }
+}
+
+/// A class that is left out of a row's sum, and the largest logit, whose multiples the exponentials
+/// are.
+///
+/// It is the label's class, else the likeliest: adding its exponential to those of the others would
+/// round away what a confident prediction costs.
+#[derive(Clone, Copy)]
+pub(super) struct LeftOut<T> {
+    pub(super) class: usize,
+    pub(super) logit: T,
+    pub(super) max: T,
+    /// Its exponential.
+    pub(super) own: T,
+}
+
+impl<T: Element> LeftOut<T> {
+    /// Log-probabilities have no exponentials.
+    pub(super) fn none() -> Self {
+        Self {
+            class: 0,
+            logit: T::ZERO,
+            max: T::ZERO,
+            own: T::ZERO,
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn new<S: Isa>(simd: S, class: usize, logit: T, max: T) -> Self {
+        let distance = Lanes::splat(simd, logit) - Lanes::splat(simd, subtracted(max));
+        Self {
+            class,
+            logit,
+            max,
+            own: first_lane(exp_nonpos(distance)),
+        }
+    }
+}
+
+/// What is subtracted from logits: the largest of them, or 0 where that is −∞, since −∞ − −∞ is NaN.
+pub(super) fn subtracted<T: Element>(max: T) -> T {
+    if max == T::from_f64(f64::NEG_INFINITY) {
+        T::ZERO
+    } else {
+        max
     }
 }
 
 /// A whole row, ready for its second pass.
+#[derive(Clone, Copy)]
 pub(super) struct Row {
-    pub(super) max: f64,
-    pub(super) argmax: usize,
-    pub(super) rest: f64,
-    pub(super) share: f64,
-    pub(super) terms: f64,
+    /// The class that is left out of `rest`.
+    pub(super) left_out: usize,
+    /// The exponential of that class, and the sum of the others'.
+    own: f64,
+    rest: f64,
+    /// How far the logit of that class lies below the largest.
+    below: f64,
+    share: f64,
+    terms: f64,
 }
 
 impl Row {
-    /// A row of a single chunk.
-    pub(super) fn of_chunk<T: Element>(chunk: &Chunk<T>) -> Self {
-        let max = chunk.max.to_f64();
+    pub(super) const NONE: Self = Self {
+        left_out: 0,
+        own: 1.0,
+        rest: 0.0,
+        below: 0.0,
+        share: 0.0,
+        terms: 0.0,
+    };
+
+    #[inline(always)]
+    pub(super) fn new<T: Element>(left_out: &LeftOut<T>, sums: Sums) -> Self {
+        let max = left_out.max.to_f64();
         // An infinite maximum leaves no distribution: everything is NaN.
-        let rest = if max.is_finite() {
-            chunk.rest
-        } else {
-            f64::NAN
-        };
+        let rest = if max.is_finite() { sums.rest } else { f64::NAN };
         Self {
-            max,
-            argmax: chunk.argmax,
+            left_out: left_out.class,
+            own: left_out.own.to_f64(),
             rest,
-            share: chunk.share,
-            terms: chunk.terms,
+            below: max - left_out.logit.to_f64(),
+            share: sums.share,
+            terms: sums.terms,
         }
+    }
+
+    /// A row of log-probabilities, which are not normalised.
+    pub(super) fn of_log_probabilities(sums: Sums) -> Self {
+        Self {
+            share: sums.share,
+            terms: sums.terms,
+            ..Self::NONE
+        }
+    }
+
+    /// The sum of all exponentials.
+    pub(super) fn total(&self) -> f64 {
+        self.rest + self.own
     }
 
     /// What an exponential is multiplied by to become the gradient.
     pub(super) fn factor<T: Element>(&self, grad_scale: f64) -> T {
-        T::from_f64(grad_scale * self.share / (1.0 + self.rest))
+        T::from_f64(grad_scale * self.share / self.total())
     }
 
     /// What an exponential is multiplied by to become a probability.
     pub(super) fn probability<T: Element>(&self) -> T {
-        T::from_f64(1.0 / (1.0 + self.rest))
+        T::from_f64(1.0 / self.total())
     }
 
-    /// The gradient of the likeliest class, whose share of the label is `share`. Of a probability p
-    /// above one half, 1 − p is taken from the other classes and never by subtraction.
-    pub(super) fn grad_of_argmax<T: Element>(&self, share: f64, grad_scale: f64) -> T {
-        let total = 1.0 + self.rest;
-        let difference = if self.rest < 1.0 {
+    /// The gradient of the class that is left out, whose share of the label is `share`. Of a
+    /// probability p above one half, 1 − p is taken from the other classes and never by subtraction.
+    pub(super) fn grad_of_left_out<T: Element>(&self, share: f64, grad_scale: f64) -> T {
+        let total = self.total();
+        let difference = if self.rest < self.own || share == self.share {
             (self.share - share) - self.share * (self.rest / total)
         } else {
-            self.share / total - share
+            self.share * (self.own / total) - share
         };
         T::from_f64(grad_scale * difference)
     }
 
-    /// The loss, given the logarithm of the sum of the exponentials.
-    pub(super) fn loss<T: Element>(&self, ln_sum: T) -> T {
-        T::from_f64(ln_sum.to_f64() * self.share + self.terms)
+    /// What the class that is left out costs. Where it is the likeliest, `own` is 1 and nothing is
+    /// rounded away.
+    #[inline(always)]
+    pub(super) fn surprise(&self) -> Surprise {
+        Surprise {
+            argument: self.rest + (self.own - 1.0),
+            more: self.below,
+        }
+    }
+
+    /// The loss, given the cost of the class that is left out.
+    pub(super) fn loss<T: Element>(&self, surprise: f64) -> T {
+        T::from_f64(surprise * self.share + self.terms)
     }
 }
 
-/// The logarithm of the sum of a row's exponentials, `ln(1 + rest)`.
-#[inline(always)]
-pub(super) fn ln_sum<T: Element, S: Isa>(simd: S, rest: f64) -> T {
-    first_lane(log1p(Lanes::splat(simd, T::from_f64(rest))))
+/// A number that is `ln(1 + argument) + more`.
+#[derive(Clone, Copy)]
+pub(super) struct Surprise {
+    pub(super) argument: f64,
+    pub(super) more: f64,
+}
+
+impl Surprise {
+    #[inline(always)]
+    pub(super) fn value<S: Isa>(self, simd: S) -> f64 {
+        first_lane(log1p(Lanes::splat(simd, self.argument))) + self.more
+    }
 }
 
 #[inline(always)]
@@ -161,20 +255,23 @@ pub(super) fn position<T: Element, S: Isa>(simd: S, run: &InOut<'_, T>, value: T
     (bits != 0).then(|| at + bits.trailing_zeros() as usize)
 }
 
-/// The first pass over neighbouring classes of a row: exponentials to the gradient's place, sums of
-/// exponentials, shares and terms to `sums`.
-pub(super) struct Forward<'f, T: Element, S: Isa, R, const GRAD: bool> {
+/// The first pass over neighbouring classes of a row: sums of exponentials, shares and terms.
+pub(super) struct Forward<'f, T: Element, S: Isa, R> {
     pub(super) simd: S,
     pub(super) loss: R,
     pub(super) run: InOut<'f, T>,
     /// The label's shares; empty where the label is a class.
     pub(super) shares: &'f [T],
-    pub(super) shift: Lanes<T, S>,
+    pub(super) subtracted: Lanes<T, S>,
+    /// Whether to write the exponentials.
+    pub(super) keep: bool,
+    /// How many bytes ahead memory is asked for: what the next pass for the largest logit reads.
+    pub(super) ahead: usize,
     /// The position that is left out of the sum of exponentials, if it lies in the run.
     pub(super) left_out: isize,
 }
 
-impl<T: Element, S: Isa, R: RowLoss<T>, const GRAD: bool> Forward<'_, T, S, R, GRAD> {
+impl<T: Element, S: Isa, R: RowLoss<T>> Forward<'_, T, S, R> {
     /// Adds the run's exponentials, shares and terms to `sums`.
     #[inline(always)]
     pub(super) fn sum<const DENSE: bool>(&mut self, sums: &mut [Sum<S>; 3]) {
@@ -189,7 +286,7 @@ impl<T: Element, S: Isa, R: RowLoss<T>, const GRAD: bool> Forward<'_, T, S, R, G
     }
 
     #[inline(always)]
-    fn restricted(&mut self, at: usize, len: usize) -> Forward<'_, T, S, R, GRAD> {
+    fn restricted(&mut self, at: usize, len: usize) -> Forward<'_, T, S, R> {
         let shares = if self.shares.is_empty() {
             self.shares
         } else {
@@ -203,16 +300,17 @@ impl<T: Element, S: Isa, R: RowLoss<T>, const GRAD: bool> Forward<'_, T, S, R, G
         }
     }
 
-    /// The distance to the maximum and the exponential at `at`.
+    /// The distance to the largest logit and the exponential at `at`.
     #[inline(always)]
     fn exponential<const FULL: bool>(&mut self, at: usize) -> [Lanes<T, S>; 2] {
         let zero = Lanes::splat(self.simd, T::ZERO);
-        let surprise = self.shift - self.run.load::<S, FULL>(self.simd, at);
-        if !R::NORMALISE {
+        self.run.prefetch(self.simd, at, self.ahead);
+        let surprise = self.subtracted - self.run.load::<S, FULL>(self.simd, at);
+        if !self.loss.normalises() {
             return [surprise, zero];
         }
         let mut exponential = exp_nonpos(-surprise);
-        if GRAD {
+        if self.keep {
             self.run.store::<S, FULL>(at, exponential);
         }
         if !FULL {
@@ -229,11 +327,9 @@ impl<T: Element, S: Isa, R: RowLoss<T>, const GRAD: bool> Forward<'_, T, S, R, G
     }
 }
 
-impl<T: Element, S: Isa, R: RowLoss<T>, const GRAD: bool> Terms<T, S, 1>
-    for Forward<'_, T, S, R, GRAD>
-{
+impl<T: Element, S: Isa, R: RowLoss<T>> Terms<T, S, 1> for Forward<'_, T, S, R> {
     type Part<'p>
-        = Forward<'p, T, S, R, GRAD>
+        = Forward<'p, T, S, R>
     where
         Self: 'p;
 
@@ -249,11 +345,9 @@ impl<T: Element, S: Isa, R: RowLoss<T>, const GRAD: bool> Terms<T, S, 1>
     }
 }
 
-impl<T: Element, S: Isa, R: RowLoss<T>, const GRAD: bool> Terms<T, S, 3>
-    for Forward<'_, T, S, R, GRAD>
-{
+impl<T: Element, S: Isa, R: RowLoss<T>> Terms<T, S, 3> for Forward<'_, T, S, R> {
     type Part<'p>
-        = Forward<'p, T, S, R, GRAD>
+        = Forward<'p, T, S, R>
     where
         Self: 'p;
 
@@ -276,25 +370,41 @@ impl<T: Element, S: Isa, R: RowLoss<T>, const GRAD: bool> Terms<T, S, 3>
     }
 }
 
-/// The second pass over neighbouring classes of a row: exponentials to gradients, in place.
+/// The second pass over neighbouring classes of a row: to gradients, from the exponentials that the
+/// first pass kept, or from the logits once more.
 pub(super) struct Backward<'b, T: Element, S: Isa> {
     pub(super) simd: S,
-    /// The exponentials.
     pub(super) run: InOut<'b, T>,
+    /// Whether the run holds logits.
+    pub(super) logits: bool,
     /// The label's shares; empty where the label is a class.
     pub(super) shares: &'b [T],
+    pub(super) subtracted: Lanes<T, S>,
     /// What the exponentials are multiplied by.
     pub(super) factor: Lanes<T, S>,
     /// What the shares are multiplied by and subtracted.
     pub(super) grad_scale: Lanes<T, S>,
+    /// Whether to write past the caches.
+    pub(super) stream: bool,
 }
 
 impl<T: Element, S: Isa> Backward<'_, T, S> {
-    /// `normalise` if the run holds exponentials; else only the label's shares count.
+    /// `normalise` if the exponentials count; else only the label's shares do.
     #[inline(always)]
-    pub(super) fn run<const DENSE: bool>(&mut self, normalise: bool) {
+    pub(super) fn run<const DENSE: bool>(mut self, normalise: bool) {
         let len = self.run.len();
         let mut at = 0;
+        if self.stream {
+            // Lines are written whole: in pieces they would be read first.
+            let head = self.run.first_line().min(len);
+            self.part(0, head).step::<DENSE, false>(0, normalise);
+            at = head;
+            while len - at >= T::LANES {
+                let grad = self.grad::<DENSE, true>(at, normalise);
+                self.run.stream(at, grad);
+                at += T::LANES;
+            }
+        }
         while len - at >= T::LANES {
             self.step::<DENSE, true>(at, normalise);
             at += T::LANES;
@@ -304,11 +414,36 @@ impl<T: Element, S: Isa> Backward<'_, T, S> {
         }
     }
 
+    /// The `len` positions from `at` on.
+    #[inline(always)]
+    fn part(&mut self, at: usize, len: usize) -> Backward<'_, T, S> {
+        let shares = if self.shares.is_empty() {
+            self.shares
+        } else {
+            &self.shares[at..at + len]
+        };
+        Backward {
+            run: self.run.part(at, len),
+            shares,
+            ..*self
+        }
+    }
+
     #[inline(always)]
     fn step<const DENSE: bool, const FULL: bool>(&mut self, at: usize, normalise: bool) {
+        let grad = self.grad::<DENSE, FULL>(at, normalise);
+        self.run.store::<S, FULL>(at, grad);
+    }
+
+    #[inline(always)]
+    fn grad<const DENSE: bool, const FULL: bool>(&self, at: usize, normalise: bool) -> Lanes<T, S> {
         let mut grad = Lanes::splat(self.simd, T::ZERO);
         if normalise {
-            grad = self.run.load::<S, FULL>(self.simd, at) * self.factor;
+            let mut exponential = self.run.load::<S, FULL>(self.simd, at);
+            if self.logits {
+                exponential = exp_nonpos(exponential - self.subtracted);
+            }
+            grad = exponential * self.factor;
         }
         if DENSE {
             let share = if FULL {
@@ -318,6 +453,6 @@ impl<T: Element, S: Isa> Backward<'_, T, S> {
             };
             grad = share.neg_mul_add(self.grad_scale, grad);
         }
-        self.run.store::<S, FULL>(at, grad);
+        grad
     }
 }

@@ -32,6 +32,7 @@ pub(super) struct Sums<W> {
 }
 
 impl<W: Element + Plain> Kernel for Backward<'_, '_, W> {
+    type Home = Self;
     type Output = ();
 
     #[inline(always)]

@@ -54,6 +54,7 @@ pub(super) struct Forward<'k, 'w, W> {
 }
 
 impl<W: Element + Plain> Kernel for Forward<'_, '_, W> {
+    type Home = Self;
     type Output = Passed;
 
     #[inline(always)]

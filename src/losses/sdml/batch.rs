@@ -253,7 +253,7 @@ impl<T: Element> Rooms<'_, T> {
         };
         let losses = TensorMut::of_slice(&mut self.losses[..count]).along(2, 0);
         rows::run(
-            CrossEntropy::<true>,
+            CrossEntropy { normalise: true },
             Work {
                 plan: &plan,
                 inputs: (RowLabel::Shares(Source::of_rows(&shares, &grid)), vectors),
