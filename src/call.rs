@@ -8,8 +8,8 @@ use crate::{Error, Exec, Reduction};
 use core::marker::PhantomData;
 use ndarray::{Array, Array1, ArrayD, ArrayRef, Dimension, Ix1, IxDyn};
 
-/// Bytes of inputs, their gradients and as much again of labels as one has from which gradients are
-/// written past the caches: around the size of a last-level cache, above which it would be evicted before it is read.
+/// Bytes of predictions, labels and gradients from which gradients are written past the caches: around
+/// the size of a last-level cache, above which they would be evicted before they are read.
 const STREAM_BYTES: usize = 32 << 20;
 
 /// A loss applied to its inputs, to be set up further and then run, as often as wanted.
@@ -433,7 +433,7 @@ fn run<P: Problem<T, K>, T: Element, const K: usize>(
     let grid = shapes.grid();
     let mut inputs = problem.check(&shapes, &grid)?;
     let elements: usize = shapes.pred.iter().product();
-    let large = elements.saturating_mul((2 * K + 1) * size_of::<T>()) >= STREAM_BYTES;
+    let large = elements.saturating_mul(3 * size_of::<T>()) >= STREAM_BYTES;
     let in_place = matches!(operands[0], Given::InPlace(_));
     let plan = Plan {
         exec: settings.exec,

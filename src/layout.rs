@@ -136,7 +136,7 @@ impl Axes {
 /// The layout of a tensor over a [`Grid`].
 #[derive(Clone, Debug)]
 pub struct Layout {
-    sample_stride: isize,
+    pub(crate) sample_stride: isize,
     /// From unit to unit of a sample.
     pub(crate) units: Axes,
     /// From entry to entry of a row; a single entry where units are no rows.

@@ -299,11 +299,35 @@ impl<T> Plane<T> {
         self.layout.row.is_run() || self.classes.len() <= 1
     }
 
-    /// The stride from class to class, which must be the same for all.
+    /// Where the first class of neighbouring units lies, and the stride from class to class. Panics
+    /// unless the units are neighbours and the stride is the same for all classes.
     #[inline]
-    fn class_stride(&self) -> isize {
+    fn columns(&self, sample: usize, units: Range<usize>) -> (*mut T, isize) {
+        let (first, neighbours) = self.locate(sample, units.clone());
+        assert!(neighbours == units.len() && self.classes == (0..self.row_len));
         assert!(self.layout.row.is_single());
-        self.layout.row.stride()
+        (first, self.layout.row.stride())
+    }
+
+    /// Where the first of some rows lies, and the stride from row to row in the order of visits, if
+    /// their classes are neighbours and the stride is the same for all.
+    #[inline]
+    fn rows(&self, samples: Range<usize>, units: Range<usize>) -> Option<(*mut T, isize)> {
+        let whole = self.classes == (0..self.row_len);
+        if samples.is_empty() || units.is_empty() || !whole || !self.classes_contiguous() {
+            return None;
+        }
+        let (first, _) = self.locate(samples.start, units.clone());
+        self.locate(samples.end - 1, units.clone());
+        let (by_sample, by_unit) = (self.layout.sample_stride, self.layout.units.stride());
+        let stride = match (samples.len(), units.len()) {
+            (_, 1) => by_sample,
+            _ if !self.layout.units.is_single() => return None,
+            (1, _) => by_unit,
+            (_, units) if by_sample == units as isize * by_unit => by_unit,
+            _ => return None,
+        };
+        Some((first, stride))
     }
 
     /// Whether the units of every sample are neighbours in memory.
@@ -474,12 +498,20 @@ impl<'a, T: Copy> Source<'a, T> {
     /// Copies a stretch of units.
     #[inline(never)]
     pub(crate) fn copy(&self, sample: usize, units: Range<usize>, buffer: &mut [T]) {
-        let mut values = buffer.iter_mut();
-        self.plane.for_each(sample, units, |place| {
-            if let Some(value) = values.next() {
-                // SAFETY: the plane owns the unit.
-                *value = unsafe { *place };
+        let mut places = buffer.iter_mut();
+        self.for_each(sample, units, |value| {
+            if let Some(place) = places.next() {
+                *place = value;
             }
+        });
+    }
+
+    /// Calls `each` with the value of every unit of a stretch in turn.
+    #[inline]
+    pub(crate) fn for_each(&self, sample: usize, units: Range<usize>, mut each: impl FnMut(T)) {
+        self.plane.for_each(sample, units, |place| {
+            // SAFETY: the plane owns the unit.
+            each(unsafe { *place });
         });
     }
 
@@ -524,91 +556,107 @@ impl<'a, T: Copy> Source<'a, T> {
     }
 }
 
-/// Rows that are neighbours in memory, class by class: to read, and perhaps to write.
-pub struct Columns<'a, T> {
+impl<T: Float> Source<'_, T> {
+    /// Rows that are neighbours in memory, class by class.
+    pub(crate) fn columns(&self, sample: usize, units: Range<usize>) -> Lines<'_, T> {
+        let (rows, classes) = (units.len(), self.plane.classes.len());
+        Lines::read(self.plane.columns(sample, units), classes, rows)
+    }
+
+    /// Rows whose classes are neighbours, row by row, if they lie a stride apart.
+    pub(crate) fn rows(&self, samples: Range<usize>, units: Range<usize>) -> Option<Lines<'_, T>> {
+        let (rows, classes) = (samples.len() * units.len(), self.plane.classes.len());
+        let place = self.plane.rows(samples, units)?;
+        Some(Lines::read(place, rows, classes))
+    }
+}
+
+/// Runs of memory a stride apart, to read and perhaps to write: the classes of rows that are
+/// neighbours, or rows whose classes are.
+pub struct Lines<'a, T> {
     source: *const T,
     source_stride: isize,
     target: *mut T,
     target_stride: isize,
-    rows: usize,
-    classes: usize,
+    lines: usize,
+    len: usize,
     writable: bool,
     memory: PhantomData<&'a mut [T]>,
 }
 
-impl<'a, T: Float> Columns<'a, T> {
-    /// Rows to read.
-    pub(crate) fn read(source: &'a Source<'_, T>, sample: usize, units: Range<usize>) -> Self {
-        let (first, neighbours) = source.plane.locate(sample, units.clone());
-        assert!(neighbours == units.len() && source.plane.classes.start == 0);
+impl<'a, T: Float> Lines<'a, T> {
+    /// Lines that a plane owns, all of them, to read.
+    fn read((source, stride): (*mut T, isize), lines: usize, len: usize) -> Self {
         Self {
-            source: first,
-            source_stride: source.plane.class_stride(),
+            source,
+            source_stride: stride,
             target: core::ptr::null_mut(),
             target_stride: 0,
-            rows: units.len(),
-            classes: source.plane.classes.len(),
+            lines,
+            len,
             writable: false,
             memory: PhantomData,
         }
     }
 
-    /// Rows to read and as many to write elsewhere.
-    pub(crate) fn copy(
-        source: &'a Source<'_, T>,
-        target: &'a mut Target<'_, T>,
-        sample: usize,
-        units: Range<usize>,
-    ) -> Self {
-        let read = Self::read(source, sample, units.clone());
-        let write = Self::in_place(target, sample, units);
-        assert_eq!(read.classes, write.classes);
+    /// The same lines, to read and to overwrite: only those of a [`Target`].
+    fn in_place(self) -> Self {
         Self {
-            source: read.source,
-            source_stride: read.source_stride,
-            ..write
-        }
-    }
-
-    /// Rows to read and to overwrite.
-    pub(crate) fn in_place(
-        target: &'a mut Target<'_, T>,
-        sample: usize,
-        units: Range<usize>,
-    ) -> Self {
-        let (first, neighbours) = target.plane.locate(sample, units.clone());
-        assert!(neighbours == units.len() && target.plane.classes.start == 0);
-        Self {
-            source: first,
-            source_stride: target.plane.class_stride(),
-            target: first,
-            target_stride: target.plane.class_stride(),
-            rows: units.len(),
-            classes: target.plane.classes.len(),
+            target: self.source.cast_mut(),
+            target_stride: self.source_stride,
             writable: true,
-            memory: PhantomData,
+            ..self
         }
     }
 
-    /// How many rows there are.
-    #[inline(always)]
-    pub(crate) fn rows(&self) -> usize {
-        self.rows
+    /// Lines to read, and as many to write elsewhere.
+    pub(crate) fn copy(source: Self, target: Self) -> Self {
+        assert!(target.writable && (source.lines, source.len) == (target.lines, target.len));
+        Self {
+            source: source.source,
+            source_stride: source.source_stride,
+            ..target
+        }
     }
 
-    /// One class of all rows.
+    /// How many values a line has.
     #[inline(always)]
-    pub(crate) fn class(&mut self, class: usize) -> InOut<'_, T> {
-        assert!(class < self.classes);
+    pub(crate) fn line_len(&self) -> usize {
+        self.len
+    }
+
+    /// A line to read and a line to write, which are not in one place.
+    #[inline(always)]
+    pub(crate) fn read_and_written(&mut self, read: usize, written: usize) -> (&[T], &mut [T]) {
+        assert!(self.writable && !core::ptr::eq(self.source, self.target));
+        assert!(read < self.lines && written < self.lines);
         let source = self
             .source
-            .wrapping_offset(class as isize * self.source_stride);
+            .wrapping_offset(read as isize * self.source_stride);
         let target = self
             .target
-            .wrapping_offset(class as isize * self.target_stride);
-        // SAFETY: the planes that these rows come from own them and the class, and the rows are
-        // neighbours; a plane to write is borrowed mutably.
-        unsafe { InOut::from_raw(source, target, self.rows, self.writable) }
+            .wrapping_offset(written as isize * self.target_stride);
+        // SAFETY: a plane owns the line, whose values are neighbours and are only read.
+        let source = unsafe { core::slice::from_raw_parts(source, self.len) };
+        // SAFETY: another plane owns this line, is borrowed mutably, and is nowhere read.
+        (source, unsafe {
+            core::slice::from_raw_parts_mut(target, self.len)
+        })
+    }
+
+    /// A line.
+    #[inline(always)]
+    pub(crate) fn line(&mut self, line: usize) -> InOut<'_, T> {
+        assert!(line < self.lines);
+        let source = self
+            .source
+            .wrapping_offset(line as isize * self.source_stride);
+        let target = self
+            .target
+            .wrapping_offset(line as isize * self.target_stride);
+        // SAFETY: the planes that these lines come from own all of them, and the values of a line
+        // are neighbours; a plane to write is borrowed mutably.
+        unsafe { InOut::from_raw(source, target, self.len, self.writable) }
     }
 }
 
@@ -830,5 +878,24 @@ impl<'a, T: Copy> Target<'a, T> {
                 unsafe { *place = value }
             }
         });
+    }
+}
+
+impl<T: Float> Target<'_, T> {
+    /// Rows that are neighbours in memory, class by class.
+    pub(crate) fn columns(&mut self, sample: usize, units: Range<usize>) -> Lines<'_, T> {
+        let (rows, classes) = (units.len(), self.plane.classes.len());
+        Lines::read(self.plane.columns(sample, units), classes, rows).in_place()
+    }
+
+    /// Rows whose classes are neighbours, row by row, if they lie a stride apart.
+    pub(crate) fn rows(
+        &mut self,
+        samples: Range<usize>,
+        units: Range<usize>,
+    ) -> Option<Lines<'_, T>> {
+        let (rows, classes) = (samples.len() * units.len(), self.plane.classes.len());
+        let place = self.plane.rows(samples, units)?;
+        Some(Lines::read(place, rows, classes).in_place())
     }
 }

@@ -296,3 +296,55 @@ fn gradients_past_the_caches_agree() {
         }
     }
 }
+
+/// Rows whose classes are neighbours and rows side by side, past the caches, between others that a
+/// weight of 0 masks: as each sample by itself.
+fn rows_past_the_caches_agree<T: Real>() {
+    let names = [
+        "softmax_ce sparse",
+        "softmax_ce dense",
+        "softmax_ce sparse from_logits",
+    ];
+    for name in names {
+        let case = common::cases::case::<T>(name);
+        for shape in [&[shrunk(3000), 1003][..], &[3, 100, shrunk(10_001)]] {
+            let (samples, random) = (shape[0], &mut Random::new(19));
+            let mut problem = (case.draw)(shape, 1, random);
+            let mut weight = ArrayD::from_elem(vec![samples], T::of(0.5));
+            for masked in [1, samples / 2, samples - 1] {
+                weight[[masked]] = T::of(0.0);
+                let mut row = problem.pred.index_axis_mut(Axis(0), masked);
+                row.fill(T::of(f64::NAN));
+            }
+            for level in levels() {
+                if level == Level::scalar() {
+                    continue;
+                }
+                let request = Request::<T> {
+                    class_axis: 1,
+                    sample_weight: Some(weight.clone()),
+                    exec: Exec::new(level, Threading::Auto),
+                    ..Request::default()
+                };
+                let whole = fused(&case, &problem, &request);
+                for first in [0, 1, samples / 2, samples - 1] {
+                    let range = first..(first + 2).min(samples);
+                    let (some, alone) = alone(&case, &problem, &request, range.clone());
+                    let expected = part(&case, shape, &request, &whole, range);
+                    let what = format!("{name} in {} of {shape:?} at {level}", T::NAME);
+                    fused(&case, &some, &alone).assert_same(&expected, &what);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_past_the_caches_agree_in_f32() {
+    rows_past_the_caches_agree::<f32>();
+}
+
+#[test]
+fn rows_past_the_caches_agree_in_f64() {
+    rows_past_the_caches_agree::<f64>();
+}

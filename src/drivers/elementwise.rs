@@ -2,7 +2,7 @@ use super::schedule::{self, Leaf};
 use super::terms::{Terms, block, sum_terms};
 use super::{Outputs, Plan, Work};
 use crate::element::Element;
-use crate::simd::{InOut, Isa, Kernel, Lanes, Mask, Sum, dispatch, prefetch, stream};
+use crate::simd::{InOut, Isa, Kernel, Lanes, Mask, Sum, Trail, dispatch, prefetch};
 use crate::tensor::Source;
 use core::ops::Range;
 
@@ -23,10 +23,15 @@ pub struct ValueGrad<T: Element, S: Isa> {
 /// Vectors in a leaf: 64 KiB of each operand, enough to hide a task's cost, few enough to share.
 const LEAF_VECTORS: usize = 1024;
 
-/// How many bytes ahead inputs are asked for beside stores past the caches: a page, since finding the
-/// next page takes the processor longer than reading a line. Without such stores its own prefetching
-/// does better.
-const AHEAD: usize = 4096;
+/// How many bytes ahead memory is asked for.
+const AHEAD: usize = 1536;
+
+/// The same beside stores past the caches, which delay what is read.
+const AHEAD_OF_STORES: usize = 2048;
+
+/// The same for a page that gradients will be written to: finding it takes the processor longer than a
+/// line does.
+const PAGES_AHEAD: usize = 8192;
 
 /// Gradients that are written past the caches at a time, a whole number of blocks.
 const STREAMED: usize = 1024;
@@ -189,10 +194,10 @@ where
     #[inline(always)]
     fn run<S: Isa>(mut self, simd: S) -> f64 {
         let mut room;
-        let mut buffer = &mut [][..];
+        let mut buffers = [&mut [][..], &mut [][..]];
         if GRAD && self.plan.stream {
-            room = [T::ZERO; STREAMED];
-            buffer = &mut room;
+            room = [[T::ZERO; STREAMED]; 2];
+            buffers = room.each_mut().map(|buffer| &mut buffer[..]);
         }
         let mut sum = 0.0;
         for sample in self.samples.clone() {
@@ -200,7 +205,7 @@ where
                 self.outputs.mask(sample, self.units.clone());
                 0.0
             } else {
-                self.sample(simd, sample, buffer)
+                self.sample(simd, sample, &mut buffers)
             };
             if self.finish {
                 self.outputs.finish(self.plan, sample, sum);
@@ -219,9 +224,9 @@ where
     E: Elementwise<T, K>,
 {
     /// Runs a sample's units and sums its terms. Gradients that are written past the caches go through
-    /// the buffer.
+    /// buffers, one of which is filled while the other is emptied.
     #[inline(always)]
-    fn sample<S: Isa>(&mut self, simd: S, sample: usize, buffer: &mut [T]) -> f64 {
+    fn sample<S: Isa>(&mut self, simd: S, sample: usize, streamed: &mut [&mut [T]; 2]) -> f64 {
         let scale = self.plan.scale(sample);
         let mut sums = [Sum::zero(simd)];
         let mut at = self.units.start;
@@ -263,7 +268,7 @@ where
                 io = InOut::read(pred);
                 past_caches = Some(grad);
             }
-            let mut stretch = Stretch::<'_, _, _, _, K, LOSS, GRAD> {
+            let mut stretch = Stretch::<'_, '_, _, _, _, K, LOSS, GRAD> {
                 simd,
                 formula: self.formula,
                 io,
@@ -272,10 +277,12 @@ where
                 each: each.as_mut().map(|(each, _)| &mut **each),
                 loss_scale: Lanes::splat(simd, scale.loss),
                 grad_scale: Lanes::splat(simd, scale.grad),
-                asks_ahead: past_caches.is_some(),
+                trail: None,
             };
-            let past_caches = past_caches.map(|grad| (grad, &mut *buffer));
-            stretch.sum(len, past_caches, &mut sums);
+            match past_caches {
+                Some(grad) => stretch.sum_past_caches(grad, streamed, &mut sums),
+                None => sum_terms(simd, &mut stretch, len, &mut sums),
+            }
 
             let each_copied = each.is_some_and(|(_, copied)| copied);
             if copied && let Some(grad) = self.outputs.pred().grad() {
@@ -291,7 +298,7 @@ where
 }
 
 /// Neighbouring units of a sample and everything that belongs to them.
-struct Stretch<'s, T: Element, S: Isa, E, const K: usize, const LOSS: bool, const GRAD: bool> {
+struct Stretch<'s, 't, T: Element, S: Isa, E, const K: usize, const LOSS: bool, const GRAD: bool> {
     simd: S,
     formula: E,
     io: InOut<'s, T>,
@@ -302,19 +309,19 @@ struct Stretch<'s, T: Element, S: Isa, E, const K: usize, const LOSS: bool, cons
     each: Option<&'s mut [T]>,
     loss_scale: Lanes<T, S>,
     grad_scale: Lanes<T, S>,
-    /// Whether memory is asked for ahead.
-    asks_ahead: bool,
+    /// Gradients on their way past the caches, where they take it.
+    trail: Option<&'s mut Trail<'t, T>>,
 }
 
-impl<T, S, E, const K: usize, const LOSS: bool, const GRAD: bool> Terms<T, S, 1>
-    for Stretch<'_, T, S, E, K, LOSS, GRAD>
+impl<'t, T, S, E, const K: usize, const LOSS: bool, const GRAD: bool> Terms<T, S, 1>
+    for Stretch<'_, 't, T, S, E, K, LOSS, GRAD>
 where
     T: Element,
     S: Isa,
     E: Elementwise<T, K>,
 {
     type Part<'p>
-        = Stretch<'p, T, S, E, K, LOSS, GRAD>
+        = Stretch<'p, 't, T, S, E, K, LOSS, GRAD>
     where
         Self: 'p;
 
@@ -336,6 +343,7 @@ where
             inputs,
             factors,
             each,
+            trail: self.trail.as_deref_mut(),
             ..*self
         }
     }
@@ -350,38 +358,40 @@ where
 }
 
 impl<T, S, E, const K: usize, const LOSS: bool, const GRAD: bool>
-    Stretch<'_, T, S, E, K, LOSS, GRAD>
+    Stretch<'_, '_, T, S, E, K, LOSS, GRAD>
 where
     T: Element,
     S: Isa,
     E: Elementwise<T, K>,
 {
-    /// Sums the terms of all `len` units. Gradients go to their place past the caches, if there is
-    /// one, through a buffer.
+    /// Sums the terms of all units; their gradients go to `grad` past the caches, those of one buffer
+    /// while the next is filled. Of a single block there is no next.
     #[inline(always)]
-    fn sum(
+    fn sum_past_caches(
         &mut self,
-        len: usize,
-        mut past_caches: Option<(&mut [T], &mut [T])>,
+        grad: &mut [T],
+        [filled, emptied]: &mut [&mut [T]; 2],
         sums: &mut [Sum<S>; 1],
     ) {
-        let simd = self.simd;
-        let longest = if past_caches.is_some() { STREAMED } else { len };
-        let mut at = 0;
-        while at < len {
-            let units = at..len.min(at + longest);
-            let mut part = self.part(at, units.len());
-            if let Some((grad, buffer)) = &mut past_caches {
-                // A line of a page that is written soon, so that it is found by then.
-                prefetch(simd, &grad[at..], 2 * AHEAD);
-                part.io = part.io.written_to(&mut buffer[..units.len()]);
-            }
+        let (simd, len) = (self.simd, grad.len());
+        let mut before = 0..0;
+        while before.end < len {
+            let units = before.end..len.min(before.end + STREAMED);
+            // A line of a page that is written soon, so that it is found by then.
+            prefetch(simd, &grad[units.start..], PAGES_AHEAD);
+            let mut trail = Trail::new(simd, &emptied[..before.len()], &mut grad[before]);
+            let part = self.part(units.start, units.len());
+            let mut part = Stretch::<'_, '_, _, _, _, K, LOSS, GRAD> {
+                io: part.io.written_to(&mut filled[..units.len()]),
+                trail: Some(&mut trail),
+                ..part
+            };
             sum_terms(simd, &mut part, units.len(), sums);
-            if let Some((grad, buffer)) = &mut past_caches {
-                stream(simd, &buffer[..units.len()], &mut grad[units.clone()]);
-            }
-            at = units.end;
+            trail.finish(simd);
+            core::mem::swap(filled, emptied);
+            before = units;
         }
+        Trail::new(simd, &emptied[..before.len()], &mut grad[before]).finish(simd);
     }
 
     /// The terms of the vector at `at`, given the factors of all units, unless they are the same.
@@ -389,10 +399,20 @@ where
     fn term<const FULL: bool>(&mut self, at: usize, factors: Option<[&[T]; 3]>) -> Lanes<T, S> {
         let simd = self.simd;
         let zero = Lanes::splat(simd, T::ZERO);
-        if GRAD && FULL && self.asks_ahead {
-            self.io.prefetch(simd, at, AHEAD);
+        if FULL {
+            let ahead = match &mut self.trail {
+                Some(trail) => {
+                    trail.line(simd);
+                    AHEAD_OF_STORES
+                }
+                None => AHEAD,
+            };
+            self.io.prefetch(simd, at, ahead);
             for input in self.inputs {
-                prefetch(simd, &input[at..], AHEAD);
+                prefetch(simd, &input[at..], ahead);
+            }
+            if GRAD && self.trail.is_none() {
+                self.io.prefetch_target(simd, at, ahead);
             }
         }
         let pred = self.io.load::<S, FULL>(simd, at);

@@ -1,4 +1,5 @@
 use crate::tensor::Source;
+use core::ops::Range;
 
 macro_rules! integers {
     ($($Variant:ident $integer:ty,)*) => {
@@ -16,6 +17,20 @@ macro_rules! integers {
             pub(crate) fn get(&self, sample: usize, unit: usize) -> usize {
                 match self {
                     $(Self::$Variant(labels) => labels.get(sample, unit) as usize,)*
+                }
+            }
+
+            /// Copies the labels of a stretch of units, as [`get`](Self::get) gives them.
+            pub(crate) fn copy(&self, sample: usize, units: Range<usize>, to: &mut [usize]) {
+                match self {
+                    $(Self::$Variant(labels) => {
+                        let mut to = to.iter_mut();
+                        labels.for_each(sample, units, |label| {
+                            if let Some(to) = to.next() {
+                                *to = label as usize;
+                            }
+                        });
+                    })*
                 }
             }
         }

@@ -1,6 +1,6 @@
 use crate::element::Element;
 use crate::simd::InOut;
-use crate::tensor::{Along, Columns, Source, Target};
+use crate::tensor::{Along, Lines, Source, Target};
 use core::ops::Range;
 
 /// An input that a loss has a gradient of, and the place of that gradient if it is wanted.
@@ -159,11 +159,30 @@ impl<'a, T: Element> Operand<'a, T> {
     }
 
     /// Rows that are neighbours in memory, class by class.
-    pub(crate) fn columns(&mut self, sample: usize, units: Range<usize>) -> Columns<'_, T> {
+    pub(crate) fn columns(&mut self, sample: usize, units: Range<usize>) -> Lines<'_, T> {
         match self {
-            Self::Read(pred) => Columns::read(pred, sample, units),
-            Self::Copy(pred, grad) => Columns::copy(pred, grad, sample, units),
-            Self::InPlace(pred) => Columns::in_place(pred, sample, units),
+            Self::Read(pred) => pred.columns(sample, units),
+            Self::Copy(pred, grad) => {
+                let to = grad.columns(sample, units.clone());
+                Lines::copy(pred.columns(sample, units), to)
+            }
+            Self::InPlace(pred) => pred.columns(sample, units),
+        }
+    }
+
+    /// Rows whose classes are neighbours, row by row, if they lie a stride apart.
+    pub(crate) fn rows(
+        &mut self,
+        samples: Range<usize>,
+        units: Range<usize>,
+    ) -> Option<Lines<'_, T>> {
+        match self {
+            Self::Read(pred) => pred.rows(samples, units),
+            Self::Copy(pred, grad) => {
+                let to = grad.rows(samples.clone(), units.clone())?;
+                Some(Lines::copy(pred.rows(samples, units)?, to))
+            }
+            Self::InPlace(pred) => pred.rows(samples, units),
         }
     }
 

@@ -68,8 +68,8 @@ pub struct Plan<'a, T> {
     /// Whether each class of a row has a loss that is not summed: by the shapes of the call, whether
     /// or not losses are wanted.
     pub(crate) each_class: bool,
-    /// Whether operands and gradients are too large for the caches, and a gradient that is written in
-    /// long runs elsewhere than in an operand's place is better written past them.
+    /// Whether predictions, labels and gradients are too large for the caches, and the gradient of one
+    /// operand, written in long runs elsewhere than in its place, is better written past them.
     pub(crate) stream: bool,
 }
 
@@ -82,6 +82,11 @@ pub struct Scale<T> {
 }
 
 impl<T: Element> Plan<'_, T> {
+    /// Whether there are neither weights nor upstream: all units have the same factors.
+    pub(crate) fn is_constant(&self) -> bool {
+        self.sample_weight.values.is_none() && self.upstream.values.is_none()
+    }
+
     /// Whether the units of a sample share their factors.
     #[inline]
     pub(crate) fn is_uniform(&self) -> bool {

@@ -43,25 +43,31 @@ pub(crate) fn sum_terms<T: Float, S: Isa, const J: usize>(
     len: usize,
     sums: &mut [Sum<S>; J],
 ) {
-    let zero = Lanes::splat(simd, T::ZERO);
+    let zero = [Lanes::splat(simd, T::ZERO); J];
+    let full = GROUP * T::LANES;
     let mut at = 0;
     while at < len {
-        let mut parts = [[zero; J]; GROUPS];
-        for part in &mut parts {
-            let full = GROUP * T::LANES;
-            if len - at >= full {
-                *part = group::<_, _, _, true, J>(simd, &mut terms.part(at, full), full);
-                at += full;
+        // The two halves of the tree, in registers.
+        let (mut before, mut half) = (zero, zero);
+        for q in 0..GROUPS {
+            let count = full.min(len - at);
+            let mut four = terms.part(at, count);
+            let part = if count == full {
+                group::<_, _, _, true, J>(simd, &mut four, count)
             } else {
-                let rest = len - at;
-                *part = group::<_, _, _, false, J>(simd, &mut terms.part(at, rest), rest);
-                at = len;
+                group::<_, _, _, false, J>(simd, &mut four, count)
+            };
+            at += count;
+            if q % 2 == 0 {
+                (before, half) = (half, part);
+            } else {
+                half = plus(half, part);
             }
             if at == len {
                 break;
             }
         }
-        let sum = tree(parts);
+        let sum = plus(before, half);
         for (total, sum) in sums.iter_mut().zip(sum) {
             total.add(sum);
         }
@@ -103,9 +109,16 @@ fn called<T: Float, S: Isa, P: Terms<T, S, J>, const FULL: bool, const J: usize>
 pub(crate) fn tree<T: Float, S: Isa, const J: usize>(
     [a, b, c, d]: [[Lanes<T, S>; J]; 4],
 ) -> [Lanes<T, S>; J] {
-    let mut sum = a;
-    for j in 0..J {
-        sum[j] = (a[j] + b[j]) + (c[j] + d[j]);
+    plus(plus(a, b), plus(c, d))
+}
+
+#[inline(always)]
+fn plus<T: Float, S: Isa, const J: usize>(
+    mut a: [Lanes<T, S>; J],
+    b: [Lanes<T, S>; J],
+) -> [Lanes<T, S>; J] {
+    for (a, b) in a.iter_mut().zip(b) {
+        *a = *a + b;
     }
-    sum
+    a
 }

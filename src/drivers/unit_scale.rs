@@ -2,6 +2,7 @@ use super::{Outputs, Plan};
 use crate::element::Element;
 
 /// The factors of one unit, for the losses whose units are rows.
+#[derive(Clone, Copy)]
 pub(crate) struct UnitScale<T> {
     /// The weight of the unit's term in a sum.
     weight: f64,
@@ -51,5 +52,27 @@ impl<T: Element> UnitScale<T> {
             each.set(sample, unit, T::from_f64(scaled));
         }
         self.weight * loss.to_f64()
+    }
+}
+
+/// The factors of the units of a leaf: computed once where all of them have the same.
+pub(crate) struct UnitScales<'p, 'a, T> {
+    plan: &'p Plan<'a, T>,
+    all: Option<Option<UnitScale<T>>>,
+}
+
+impl<'p, 'a, T: Element> UnitScales<'p, 'a, T> {
+    pub(crate) fn new(plan: &'p Plan<'a, T>) -> Self {
+        let all = plan.is_constant().then(|| UnitScale::of(plan, 0, 0));
+        Self { plan, all }
+    }
+
+    /// The factors of a unit, or `None` where a weight of 0 masks it.
+    #[inline(always)]
+    pub(crate) fn of(&self, sample: usize, unit: usize) -> Option<UnitScale<T>> {
+        match self.all {
+            Some(all) => all,
+            None => UnitScale::of(self.plan, sample, unit),
+        }
     }
 }

@@ -134,22 +134,46 @@ pub(crate) fn prefetch<T, S: Isa>(simd: S, from: &[T], ahead: usize) {
     simd.prefetch(from.as_ptr().cast::<u8>().wrapping_add(ahead));
 }
 
-/// Copies values past the caches, in whole lines but for the first and the last; needs a fence before
-/// another thread may read.
+/// A copy past the caches, in whole lines but for the first and the last, that goes on a line at a
+/// time beside other work; needs a fence before another thread may read.
 ///
-/// Kernels write to a buffer what they compute, and this empties it: stores past the caches that take
-/// turns with others, or with loads from memory, can hold up everything behind them.
-#[inline(always)]
-pub(crate) fn stream<T: Float, S: Isa>(simd: S, from: &[T], to: &mut [T]) {
-    let mut run = InOut::copy(from, to);
-    let mut at = run.first_line().min(from.len());
-    let mut head = run.part(0, at);
-    head.store::<S, false>(0, head.load::<S, false>(simd, 0));
-    while from.len() - at >= T::LANES {
-        run.stream(at, run.load::<S, true>(simd, at));
-        at += T::LANES;
+/// Kernels write to a buffer what they compute, and this empties it while they fill the next:
+/// stores past the caches that come in bursts, or in pieces of lines, hold up everything behind them.
+pub(crate) struct Trail<'a, T> {
+    run: InOut<'a, T>,
+    at: usize,
+}
+
+impl<'a, T: Float> Trail<'a, T> {
+    /// The first values are copied at once, up to where a line begins.
+    #[inline(always)]
+    pub(crate) fn new<S: Isa>(simd: S, from: &'a [T], to: &'a mut [T]) -> Self {
+        let mut run = InOut::copy(from, to);
+        let at = run.first_line().min(from.len());
+        let mut head = run.part(0, at);
+        head.store::<S, false>(0, head.load::<S, false>(simd, 0));
+        Self { run, at }
     }
-    run.store::<S, false>(at, run.load::<S, false>(simd, at));
+
+    /// Copies a line, if there is a whole one left.
+    #[inline(always)]
+    pub(crate) fn line<S: Isa>(&mut self, simd: S) {
+        if self.run.len() - self.at >= T::LANES {
+            let lanes = self.run.load::<S, true>(simd, self.at);
+            self.run.stream(self.at, lanes);
+            self.at += T::LANES;
+        }
+    }
+
+    /// Copies what is left.
+    #[inline(always)]
+    pub(crate) fn finish<S: Isa>(mut self, simd: S) {
+        while self.run.len() - self.at >= T::LANES {
+            self.line(simd);
+        }
+        let rest = self.run.load::<S, false>(simd, self.at);
+        self.run.store::<S, false>(self.at, rest);
+    }
 }
 
 /// A run of values to read and, at the same positions, a run to write: two runs of memory or, for
@@ -221,6 +245,12 @@ impl<'a, T: Float> InOut<'a, T> {
         }
     }
 
+    /// Whether there is a run to write.
+    #[inline(always)]
+    pub fn is_writable(&self) -> bool {
+        self.writable > 0
+    }
+
     /// How many values there are to read.
     #[inline(always)]
     pub fn len(&self) -> usize {
@@ -261,6 +291,17 @@ impl<'a, T: Float> InOut<'a, T> {
     pub fn prefetch<S: Isa>(&self, simd: S, at: usize, ahead: usize) {
         let from = self.source.wrapping_add(at).cast::<u8>();
         simd.prefetch(from.wrapping_add(ahead));
+    }
+
+    /// Asks for the line that will be written `ahead` bytes behind `at`, wherever that is, unless it
+    /// is the one to be read.
+    #[inline(always)]
+    pub fn prefetch_target<S: Isa>(&self, simd: S, at: usize, ahead: usize) {
+        if self.writable == 0 || core::ptr::eq(self.source, self.target) {
+            return;
+        }
+        let to = self.target.wrapping_add(at).cast::<u8>();
+        simd.prefetch(to.wrapping_add(ahead));
     }
 
     /// Writes lanes at `at`. Unless `FULL`, only as many as the run has room for.

@@ -18,6 +18,7 @@ mod scalar;
 mod sum;
 #[cfg(test)]
 mod tests;
+mod widen;
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
@@ -30,6 +31,6 @@ pub use lanes::{Bits, Lanes, Mask};
 pub use level::Level;
 pub(crate) use level::{Kernel, dispatch};
 pub use memory::InOut;
-pub(crate) use memory::{prefetch, stream};
+pub(crate) use memory::{Trail, prefetch};
 pub use registers::Registers;
 pub(crate) use sum::Sum;

@@ -50,17 +50,8 @@ impl<S: Isa> Sum<S> {
     /// Adds two sums lane by lane.
     #[inline(always)]
     pub(crate) fn plus(mut self, other: Self) -> Self {
-        for half in 0..2 {
-            let a = Lanes::<f64, S> {
-                simd: self.simd,
-                registers: self.lanes[half],
-            };
-            let b = Lanes::<f64, S> {
-                simd: self.simd,
-                registers: other.lanes[half],
-            };
-            self.lanes[half] = (a + b).registers;
-        }
+        let ([low, high], [more_low, more_high]) = (self.halves(), other.halves());
+        self.lanes = [(low + more_low).registers, (high + more_high).registers];
         self
     }
 
@@ -68,33 +59,34 @@ impl<S: Isa> Sum<S> {
     #[inline(always)]
     pub(crate) fn to_array(self) -> [f64; 16] {
         let mut sums = [0.0; 16];
-        let [low, high] = self.lanes;
-        Lanes::<f64, S> {
-            simd: self.simd,
-            registers: low,
-        }
-        .store(&mut sums[..8]);
-        Lanes::<f64, S> {
-            simd: self.simd,
-            registers: high,
-        }
-        .store(&mut sums[8..]);
+        let [low, high] = self.halves();
+        low.store(&mut sums[..8]);
+        high.store(&mut sums[8..]);
         sums
+    }
+
+    /// The sums of the first lanes and of the last, as [`to_array`](Self::to_array) gives them.
+    #[inline(always)]
+    pub(crate) fn halves(self) -> [Lanes<f64, S>; 2] {
+        let [low, high] = self.lanes;
+        let simd = self.simd;
+        [
+            Lanes {
+                simd,
+                registers: low,
+            },
+            Lanes {
+                simd,
+                registers: high,
+            },
+        ]
     }
 
     /// All lanes, folded by halves.
     #[inline(always)]
     pub(crate) fn fold(self) -> f64 {
         let mut sums = [0.0; 8];
-        let [low, high] = self.lanes;
-        let low = Lanes::<f64, S> {
-            simd: self.simd,
-            registers: low,
-        };
-        let high = Lanes::<f64, S> {
-            simd: self.simd,
-            registers: high,
-        };
+        let [low, high] = self.halves();
         (low + high).store(&mut sums);
         let [a, b, c, d, e, f, g, h] = sums;
         ((a + e) + (c + g)) + ((b + f) + (d + h))

@@ -1,6 +1,6 @@
 //! Every operation at every level of this CPU against the same operation on single numbers.
 
-use super::{Bits, Float, Isa, Kernel, Lanes, Level, Mask, Sum, dispatch};
+use super::{Bits, Float, Isa, Kernel, Lanes, Level, Mask, Sum, Trail, dispatch};
 
 /// Numbers of every kind, as many as the lanes of two vectors of f32.
 const A: [f32; 16] = [
@@ -301,15 +301,23 @@ impl<T: Number> Kernel for Memory<T> {
         // From anywhere in a line, to its end and past it.
         for start in 0..20 {
             for len in [0, 1, 15, 40] {
-                let mut target = [T::of(-1.0); 60];
-                super::stream(simd, &source[..len], &mut target[start..start + len]);
-                simd.fence();
-                assert_same(&target[start..start + len], &source[..len], "stream");
-                let outside = target[..start].iter().chain(&target[start + len..]);
-                assert!(
-                    outside.into_iter().all(|&value| value == T::of(-1.0)),
-                    "guard zones"
-                );
+                // All at the end, some lines before, more lines than there are.
+                for lines in [0, 1, 10] {
+                    let mut target = [T::of(-1.0); 60];
+                    let place = &mut target[start..start + len];
+                    let mut trail = Trail::new(simd, &source[..len], place);
+                    for _ in 0..lines {
+                        trail.line(simd);
+                    }
+                    trail.finish(simd);
+                    simd.fence();
+                    assert_same(&target[start..start + len], &source[..len], "trail");
+                    let outside = target[..start].iter().chain(&target[start + len..]);
+                    assert!(
+                        outside.into_iter().all(|&value| value == T::of(-1.0)),
+                        "guard zones"
+                    );
+                }
             }
         }
     }
@@ -418,10 +426,40 @@ fn lanes_move_across_registers() {
     at_every_level(Moves(0f64));
 }
 
+#[derive(Clone, Copy)]
+struct Widen<T>(T);
+
+impl<T: Number> Kernel for Widen<T> {
+    type Home = Self;
+    type Output = ();
+
+    fn run<S: Isa>(self, simd: S) {
+        let values: Vec<T> = (0..T::LANES).map(|k| T::of(0.5 + k as f32)).collect();
+        let lanes = Lanes::load(simd, &values);
+        let [low, high] = lanes.widen();
+        let mut wide = [-1.0; 16];
+        low.store(&mut wide[..8]);
+        high.store(&mut wide[8..]);
+        for (k, &wide) in wide.iter().enumerate() {
+            let expected = if k < T::LANES { 0.5 + k as f64 } else { 0.0 };
+            assert_eq!(wide, expected, "lane {k} in f64");
+        }
+        let mut back = vec![T::ZERO; T::LANES];
+        Lanes::<T, S>::narrow([low, high]).store(&mut back);
+        assert_same(&back, &values, "lanes of f64");
+    }
+}
+
 #[test]
 fn sums_count_every_lane_once() {
     at_every_level(Sums(0f32));
     at_every_level(Sums(0f64));
+}
+
+#[test]
+fn lanes_are_widened_and_narrowed() {
+    at_every_level(Widen(0f32));
+    at_every_level(Widen(0f64));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use super::row::exponents_of;
+use super::row::Passes;
 use super::scratch::Scratch;
 use super::{PairLoss, Pairs};
 use crate::Threading;
@@ -20,7 +20,7 @@ where
     T: Element,
     L: PairLoss<T, K, J>,
 {
-    /// Runs units whose rows have several chunks.
+    /// Entries units whose rows have several chunks.
     pub(super) fn run_long(
         &self,
         plan: &Plan<'_, T>,
@@ -36,12 +36,17 @@ where
                 match UnitScale::of(plan, sample, unit) {
                     None => outputs.mask(sample, unit..unit + 1),
                     Some(scale) => {
-                        let row = LongRow {
+                        let chunks = Chunks {
                             pairs: self,
                             plan,
                             at: (sample, unit),
                         };
-                        let loss = row.run(outputs, scale.grad);
+                        let mut row = LongRow {
+                            chunks,
+                            outputs: &mut *outputs,
+                        };
+                        let label = L::label(&self.labels, sample, unit);
+                        let loss = row.complete(self.loss, label, scale.grad);
                         sum += scale.emit(outputs, sample, unit, loss);
                     }
                 }
@@ -54,32 +59,45 @@ where
     }
 }
 
-/// A row of several chunks.
-struct LongRow<'r, 'i, 'a, T: Element, L: PairLoss<T, K, J>, const K: usize, const J: usize> {
+/// The rows of a unit, of several chunks.
+struct LongRow<'r, 'i, 'a, 'o, T: Element, L: PairLoss<T, K, J>, const K: usize, const J: usize> {
+    chunks: Chunks<'r, 'i, 'a, T, L, K, J>,
+    outputs: &'r mut Outputs<'o, T, K>,
+}
+
+impl<T, L, const K: usize, const J: usize> Passes<T, L, K, J>
+    for LongRow<'_, '_, '_, '_, T, L, K, J>
+where
+    T: Element,
+    L: PairLoss<T, K, J>,
+{
+    fn sums(&mut self, exponents: Option<[i32; K]>) -> [f64; J] {
+        let all = 0..self.chunks.pairs.len;
+        self.chunks.sums(self.outputs, all, exponents)
+    }
+
+    fn largest(&mut self) -> [T; K] {
+        self.chunks.largest(self.outputs)
+    }
+
+    fn write(&mut self, factors: Option<L::Factors>) {
+        let all = 0..self.chunks.pairs.len;
+        self.chunks.write(self.outputs.reborrow(), all, factors);
+    }
+}
+
+/// The chunks that a unit's rows are cut into.
+struct Chunks<'r, 'i, 'a, T: Element, L: PairLoss<T, K, J>, const K: usize, const J: usize> {
     pairs: &'r Pairs<'i, T, L, K, J>,
     plan: &'r Plan<'a, T>,
     at: (usize, usize),
 }
 
-impl<T, L, const K: usize, const J: usize> LongRow<'_, '_, '_, T, L, K, J>
+impl<T, L, const K: usize, const J: usize> Chunks<'_, '_, '_, T, L, K, J>
 where
     T: Element,
     L: PairLoss<T, K, J>,
 {
-    fn run(&self, outputs: &mut Outputs<'_, T, K>, coefficient: f64) -> T {
-        let all = 0..self.pairs.len;
-        let mut exponents = [0; K];
-        let mut sums = self.sums(outputs, all.clone(), None);
-        if L::SCALE_INVARIANT && !L::are_reliable(sums) {
-            exponents = exponents_of(self.largest(outputs));
-            sums = self.sums(outputs, all.clone(), Some(exponents));
-        }
-        let label = L::label(&self.pairs.labels, self.at.0, self.at.1);
-        let (loss, factors) = self.pairs.loss.finish(sums, exponents, label, coefficient);
-        self.grads(outputs.reborrow(), all, factors);
-        loss
-    }
-
     /// The sums over whole chunks, added as a binary tree whose left half is the largest power of
     /// two of them.
     fn sums(
@@ -91,7 +109,7 @@ where
         let Some(middle) = middle(&entries) else {
             let mut scratch = Scratch::for_rows_of(outputs);
             let pass = SumPass {
-                row: self,
+                chunks: self,
                 outputs,
                 entries,
                 exponents,
@@ -113,14 +131,14 @@ where
     fn largest(&self, outputs: &Outputs<'_, T, K>) -> [T; K] {
         let mut scratch = Scratch::for_rows_of(outputs);
         let pass = LargestPass {
-            row: self,
+            chunks: self,
             outputs,
             scratch: scratch.as_mut(),
         };
         dispatch(self.plan.exec.level, pass)
     }
 
-    fn grads(
+    fn write(
         &self,
         mut outputs: Outputs<'_, T, K>,
         entries: Range<usize>,
@@ -130,14 +148,14 @@ where
             Some(middle) => {
                 let (left, right) = outputs.split(Along::Classes, middle);
                 self.join(
-                    || self.grads(left, entries.start..middle, factors),
-                    || self.grads(right, middle..entries.end, factors),
+                    || self.write(left, entries.start..middle, factors),
+                    || self.write(right, middle..entries.end, factors),
                 );
             }
             None => {
                 let mut scratch = Scratch::for_rows_of(&outputs);
                 let pass = GradPass {
-                    row: self,
+                    chunks: self,
                     outputs: &mut outputs,
                     entries,
                     factors,
@@ -170,7 +188,7 @@ fn middle(entries: &Range<usize>) -> Option<usize> {
 
 struct SumPass<'p, 'r, 'i, 'a, 'o, T: Element, L: PairLoss<T, K, J>, const K: usize, const J: usize>
 {
-    row: &'p LongRow<'r, 'i, 'a, T, L, K, J>,
+    chunks: &'p Chunks<'r, 'i, 'a, T, L, K, J>,
     outputs: &'p Outputs<'o, T, K>,
     entries: Range<usize>,
     exponents: Option<[i32; K]>,
@@ -187,12 +205,9 @@ where
 
     #[inline(always)]
     fn run<S: Isa>(mut self, simd: S) -> [f64; J] {
-        let LongRow { pairs, at, .. } = *self.row;
-        let (outputs, entries, scratch) = (self.outputs, self.entries, &mut self.scratch);
-        match self.exponents {
-            None => pairs.sums::<S, false>(simd, outputs, at, entries, [0; K], scratch),
-            Some(by) => pairs.sums::<S, true>(simd, outputs, at, entries, by, scratch),
-        }
+        let Chunks { pairs, at, .. } = *self.chunks;
+        let (entries, scratch) = (self.entries, &mut self.scratch);
+        pairs.sums(simd, self.outputs, at, entries, self.exponents, scratch)
     }
 }
 
@@ -207,7 +222,7 @@ struct LargestPass<
     const K: usize,
     const J: usize,
 > {
-    row: &'p LongRow<'r, 'i, 'a, T, L, K, J>,
+    chunks: &'p Chunks<'r, 'i, 'a, T, L, K, J>,
     outputs: &'p Outputs<'o, T, K>,
     scratch: Option<&'p mut Scratch<T, K>>,
 }
@@ -222,8 +237,9 @@ where
 
     #[inline(always)]
     fn run<S: Isa>(mut self, simd: S) -> [T; K] {
-        let all = 0..self.row.pairs.len;
-        Pairs::<T, L, K, J>::largest(simd, self.outputs, self.row.at, all, &mut self.scratch)
+        let Chunks { pairs, at, .. } = *self.chunks;
+        let (all, scratch) = (0..pairs.len, &mut self.scratch);
+        pairs.largest(simd, self.outputs, at, all, scratch)
     }
 }
 
@@ -238,7 +254,7 @@ struct GradPass<
     const K: usize,
     const J: usize,
 > {
-    row: &'p LongRow<'r, 'i, 'a, T, L, K, J>,
+    chunks: &'p Chunks<'r, 'i, 'a, T, L, K, J>,
     outputs: &'p mut Outputs<'o, T, K>,
     entries: Range<usize>,
     factors: Option<L::Factors>,
@@ -255,8 +271,8 @@ where
 
     #[inline(always)]
     fn run<S: Isa>(mut self, simd: S) {
-        let LongRow { pairs, at, .. } = *self.row;
-        let (outputs, scratch) = (self.outputs, &mut self.scratch);
-        pairs.grads(simd, outputs, at, self.entries, self.factors, scratch);
+        let Chunks { pairs, at, .. } = *self.chunks;
+        let (entries, scratch) = (self.entries, &mut self.scratch);
+        pairs.write(simd, self.outputs, at, entries, self.factors, scratch);
     }
 }

@@ -2,19 +2,24 @@
 //!
 //! A unit is a row of each of the `K` operands. The first pass adds a few sums of products over the
 //! entries of the rows; from these the loss makes its value and a few factors; with them the second
-//! pass turns entries into gradients, each row still in the cache. Rows too long for one thread are
+//! pass turns entries into gradients, each row still in the cache. Gradients go through the caches,
+//! however many there are: rows of several operands in turn, past them, are slower. Rows too long for one thread are
 //! cut into chunks ([`long`]).
 
+mod entries;
 mod long;
 mod row;
 mod scratch;
 
 use super::schedule::{self, Leaf};
-use super::unit_scale::UnitScale;
-use super::{Outputs, Plan, Work};
+use super::unit_scale::UnitScales;
+use super::{Operand, Outputs, Plan, Work};
 use crate::element::Element;
 use crate::simd::{Isa, Kernel, Lanes, Sum, dispatch};
+use crate::tensor::Lines;
 use core::ops::Range;
+use entries::Entries;
+use row::{Direct, InPieces, Passes};
 use scratch::Scratch;
 
 /// A loss of rows of `K` operands, made from `J` sums over their entries.
@@ -60,15 +65,18 @@ const LEAF_ENTRIES: usize = 1 << 13;
 /// The most units in a leaf.
 const LEAF_UNITS: usize = 1024;
 
+/// Units whose rows are found at a time.
+const UNITS: usize = 64;
+
+/// How many bytes ahead memory is asked for, to read and to write.
+pub(super) const AHEAD: usize = 1536;
+
 /// The operands' rows, and their labels.
 struct Pairs<'i, T: Element, L: PairLoss<T, K, J>, const K: usize, const J: usize> {
     loss: L,
     labels: L::Labels<'i>,
     /// Entries in a row.
     len: usize,
-    /// Whether operands and gradients are too large for the caches. Gradients are written through
-    /// them all the same: rows of several operands in turn, past them, are slower.
-    large: bool,
 }
 
 /// Computes a loss of several operands and the gradients that are wanted, given the labels and the
@@ -78,12 +86,7 @@ pub(crate) fn run<'a, T: Element, L: PairLoss<T, K, J>, const K: usize, const J:
     work: Work<'a, T, (L::Labels<'a>, usize), K>,
 ) {
     let (labels, len) = work.inputs;
-    let pairs = Pairs::<_, _, K, J> {
-        loss,
-        labels,
-        len,
-        large: work.plan.stream,
-    };
+    let pairs = Pairs::<_, _, K, J> { loss, labels, len };
     schedule::run(work.plan, work.outputs, &pairs);
 }
 
@@ -155,22 +158,117 @@ where
             finish,
             mut scratch,
         } = self;
-        let mut sum = 0.0;
-        for sample in samples {
-            sum = 0.0;
-            for unit in units.clone() {
-                let Some(scale) = UnitScale::of(plan, sample, unit) else {
-                    outputs.mask(sample, unit..unit + 1);
-                    continue;
-                };
-                let at = (sample, unit);
-                let loss = pairs.row(simd, outputs, at, scale.grad, &mut scratch);
-                sum += scale.emit(outputs, sample, unit, loss);
+        if units.is_empty() && finish {
+            for sample in samples.clone() {
+                outputs.finish(plan, sample, 0.0);
             }
-            if finish {
-                outputs.finish(plan, sample, sum);
+        }
+        let scales = UnitScales::new(plan);
+        let mut losses = [T::ZERO; UNITS];
+        let mut sum = 0.0;
+        // Several samples, or several units of one.
+        let many = (UNITS / units.len().max(1)).max(1);
+        for first in samples.clone().step_by(many) {
+            let some = first..samples.end.min(first + many);
+            for start in units.clone().step_by(UNITS) {
+                let part = start..units.end.min(start + UNITS);
+                let which = [&some, &part];
+                pairs.rows(simd, outputs, &scales, which, &mut losses, &mut scratch);
+                let mut losses = losses.iter();
+                for sample in some.clone() {
+                    if part.start == units.start {
+                        sum = 0.0;
+                    }
+                    for unit in part.clone() {
+                        let loss = losses.next().expect("a loss for each unit");
+                        match scales.of(sample, unit) {
+                            None => outputs.mask(sample, unit..unit + 1),
+                            Some(scale) => sum += scale.emit(outputs, sample, unit, *loss),
+                        }
+                    }
+                    if finish && part.end == units.end {
+                        outputs.finish(plan, sample, sum);
+                    }
+                }
             }
         }
         sum
     }
+}
+
+impl<T, L, const K: usize, const J: usize> Pairs<'_, T, L, K, J>
+where
+    T: Element,
+    L: PairLoss<T, K, J>,
+{
+    /// The losses of some units of some samples, in the order of visits, and their gradients.
+    #[inline(always)]
+    fn rows<S: Isa>(
+        &self,
+        simd: S,
+        outputs: &mut Outputs<'_, T, K>,
+        scales: &UnitScales<'_, '_, T>,
+        [samples, units]: [&Range<usize>; 2],
+        losses: &mut [T; UNITS],
+        scratch: &mut Option<&mut Scratch<T, K>>,
+    ) {
+        let mut lines = None;
+        if scratch.is_none() {
+            lines = lines_of(&mut outputs.operands, samples, units);
+        }
+        let Some(mut lines) = lines else {
+            let mut losses = losses.iter_mut();
+            for sample in samples.clone() {
+                for unit in units.clone() {
+                    let loss = losses.next().expect("a place for each unit");
+                    let Some(scale) = scales.of(sample, unit) else {
+                        continue;
+                    };
+                    let mut row = InPieces {
+                        simd,
+                        pairs: self,
+                        outputs: &mut *outputs,
+                        at: (sample, unit),
+                        scratch: scratch.as_deref_mut(),
+                    };
+                    let label = L::label(&self.labels, sample, unit);
+                    *loss = row.complete(self.loss, label, scale.grad);
+                }
+            }
+            return;
+        };
+        let mut line = 0;
+        for sample in samples.clone() {
+            for unit in units.clone() {
+                let entries = Entries {
+                    rows: lines.each_mut().map(|lines| lines.line(line)),
+                };
+                let mut row = Direct {
+                    simd,
+                    loss: self.loss,
+                    entries,
+                };
+                if let Some(scale) = scales.of(sample, unit) {
+                    let label = L::label(&self.labels, sample, unit);
+                    losses[line] = row.complete(self.loss, label, scale.grad);
+                }
+                line += 1;
+            }
+        }
+    }
+}
+
+/// The rows of all operands, if those of each lie a stride apart.
+fn lines_of<'o, T: Element, const K: usize>(
+    operands: &'o mut [Operand<'_, T>; K],
+    samples: &Range<usize>,
+    units: &Range<usize>,
+) -> Option<[Lines<'o, T>; K]> {
+    let lines = operands
+        .each_mut()
+        .map(|operand| operand.rows(samples.clone(), units.clone()));
+    if lines.iter().any(Option::is_none) {
+        return None;
+    }
+    Some(lines.map(|lines| lines.expect("all of them were found")))
 }

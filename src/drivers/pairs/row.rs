@@ -1,136 +1,191 @@
+use super::entries::Entries;
 use super::scratch::Scratch;
 use super::{PairLoss, Pairs};
-use crate::drivers::terms::SUM_BLOCK;
 use crate::drivers::{Gathered, Outputs};
 use crate::element::Element;
-use crate::math::powers::{exponent, normal_exponent, power_of_two};
-use crate::simd::{InOut, Isa, Lanes, Sum, prefetch};
+use crate::math::powers::{exponent, normal_exponent};
+use crate::simd::{InOut, Isa};
 use core::ops::Range;
 
-/// How many bytes ahead memory is asked for where operands do not fit the caches: a page.
-const AHEAD: usize = 4096;
+/// The passes over the rows of a unit, wherever their entries lie.
+pub(super) trait Passes<T: Element, L: PairLoss<T, K, J>, const K: usize, const J: usize> {
+    /// The sums over all entries, multiplied by powers of 2 where these are given.
+    fn sums(&mut self, exponents: Option<[i32; K]>) -> [f64; J];
+
+    /// The largest absolute value among the entries of each row; NaNs are passed over.
+    fn largest(&mut self) -> [T; K];
+
+    /// Writes the gradients of all entries, zeros where there are no factors.
+    fn write(&mut self, factors: Option<L::Factors>);
+
+    /// The loss of the unit, whose gradients are written.
+    #[inline(always)]
+    fn complete(&mut self, loss: L, label: L::Label, coefficient: f64) -> T {
+        let mut exponents = [0; K];
+        let mut sums = self.sums(None);
+        if L::SCALE_INVARIANT && !L::are_reliable(sums) {
+            exponents = exponents_of(self.largest());
+            sums = self.sums(Some(exponents));
+        }
+        let (loss, factors) = loss.finish(sums, exponents, label, coefficient);
+        self.write(factors);
+        loss
+    }
+}
+
+/// The powers of 2 that take each row's largest entry near 1.
+fn exponents_of<T: Element, const K: usize>(largest: [T; K]) -> [i32; K] {
+    largest.map(|largest| match largest.to_f64() {
+        0.0 => 0,
+        largest => normal_exponent::<T>(-exponent(largest)),
+    })
+}
+
+/// Whole rows whose entries are neighbours in memory.
+pub(super) struct Direct<'r, T, S, L, const K: usize> {
+    pub(super) simd: S,
+    pub(super) loss: L,
+    pub(super) entries: Entries<'r, T, K>,
+}
+
+impl<T, S, L, const K: usize, const J: usize> Passes<T, L, K, J> for Direct<'_, T, S, L, K>
+where
+    T: Element,
+    S: Isa,
+    L: PairLoss<T, K, J>,
+{
+    #[inline(always)]
+    fn sums(&mut self, exponents: Option<[i32; K]>) -> [f64; J] {
+        let mut sums = [Gathered::zero(self.simd); J];
+        self.entries.sum(self.simd, self.loss, exponents, &mut sums);
+        folded(sums)
+    }
+
+    #[inline(always)]
+    fn largest(&mut self) -> [T; K] {
+        let mut largest = [T::ZERO; K];
+        self.entries.largest(self.simd, &mut largest);
+        largest
+    }
+
+    #[inline(always)]
+    fn write(&mut self, factors: Option<L::Factors>) {
+        self.entries.write(self.simd, self.loss, factors);
+    }
+}
+
+/// Whole rows of one chunk, wherever their entries lie.
+pub(super) struct InPieces<
+    'r,
+    'i,
+    'o,
+    T: Element,
+    S,
+    L: PairLoss<T, K, J>,
+    const K: usize,
+    const J: usize,
+> {
+    pub(super) simd: S,
+    pub(super) pairs: &'r Pairs<'i, T, L, K, J>,
+    pub(super) outputs: &'r mut Outputs<'o, T, K>,
+    /// The unit's sample and number.
+    pub(super) at: (usize, usize),
+    pub(super) scratch: Option<&'r mut Scratch<T, K>>,
+}
+
+impl<T, S, L, const K: usize, const J: usize> Passes<T, L, K, J>
+    for InPieces<'_, '_, '_, T, S, L, K, J>
+where
+    T: Element,
+    S: Isa,
+    L: PairLoss<T, K, J>,
+{
+    #[inline(always)]
+    fn sums(&mut self, exponents: Option<[i32; K]>) -> [f64; J] {
+        let (all, scratch) = (0..self.pairs.len, &mut self.scratch);
+        let outputs = &*self.outputs;
+        self.pairs
+            .sums(self.simd, outputs, self.at, all, exponents, scratch)
+    }
+
+    #[inline(always)]
+    fn largest(&mut self) -> [T; K] {
+        let (all, scratch) = (0..self.pairs.len, &mut self.scratch);
+        self.pairs
+            .largest(self.simd, &*self.outputs, self.at, all, scratch)
+    }
+
+    #[inline(always)]
+    fn write(&mut self, factors: Option<L::Factors>) {
+        let (all, scratch) = (0..self.pairs.len, &mut self.scratch);
+        self.pairs
+            .write(self.simd, self.outputs, self.at, all, factors, scratch);
+    }
+}
 
 impl<T, L, const K: usize, const J: usize> Pairs<'_, T, L, K, J>
 where
     T: Element,
     L: PairLoss<T, K, J>,
 {
-    /// The loss of a row of one chunk, and its gradients.
+    /// The sums over some entries of a unit's rows, multiplied by powers of 2 where these are given.
     #[inline(always)]
-    pub(super) fn row<S: Isa>(
-        &self,
-        simd: S,
-        outputs: &mut Outputs<'_, T, K>,
-        at: (usize, usize),
-        coefficient: f64,
-        scratch: &mut Option<&mut Scratch<T, K>>,
-    ) -> T {
-        let all = 0..self.len;
-        let mut exponents = [0; K];
-        let mut sums = self.sums::<S, false>(simd, outputs, at, all.clone(), exponents, scratch);
-        if L::SCALE_INVARIANT && !L::are_reliable(sums) {
-            exponents = exponents_of(Self::largest(simd, outputs, at, all.clone(), scratch));
-            sums = self.sums::<S, true>(simd, outputs, at, all.clone(), exponents, scratch);
-        }
-        let label = L::label(&self.labels, at.0, at.1);
-        let (loss, factors) = self.loss.finish(sums, exponents, label, coefficient);
-        self.grads(simd, outputs, at, all, factors, scratch);
-        loss
-    }
-
-    /// The sums over some entries of a row, multiplied by powers of 2 before where `SCALED`.
-    #[inline(always)]
-    pub(super) fn sums<S: Isa, const SCALED: bool>(
+    pub(super) fn sums<S: Isa>(
         &self,
         simd: S,
         outputs: &Outputs<'_, T, K>,
-        (sample, unit): (usize, usize),
+        at: (usize, usize),
         entries: Range<usize>,
-        exponents: [i32; K],
+        exponents: Option<[i32; K]>,
         scratch: &mut Option<&mut Scratch<T, K>>,
     ) -> [f64; J] {
-        let scales = exponents.map(|exponent| Lanes::splat(simd, power_of_two::<T>(exponent)));
         let mut sums = [Gathered::zero(simd); J];
         for piece in Scratch::pieces(scratch, &entries) {
-            let mut rooms = Scratch::rooms(scratch).into_iter();
-            let rows = outputs.operands.each_ref().map(|operand| {
-                let room = rooms.next().expect("a room for each operand");
-                operand.read_row(sample, unit, piece.clone(), room)
-            });
-            let mut at = 0;
-            while at < piece.len() {
-                let mut block = [Sum::zero(simd); J];
-                for _ in 0..SUM_BLOCK {
-                    if at >= piece.len() {
-                        break;
-                    }
-                    let mut lanes = [scales[0]; K];
-                    for (lanes, row) in lanes.iter_mut().zip(rows) {
-                        if self.large {
-                            prefetch(simd, &row[at..], AHEAD);
-                        }
-                        *lanes = if piece.len() - at >= T::LANES {
-                            Lanes::load(simd, &row[at..])
-                        } else {
-                            Lanes::load_partial(simd, &row[at..])
-                        };
-                    }
-                    if SCALED {
-                        for (lanes, scale) in lanes.iter_mut().zip(scales) {
-                            *lanes = *lanes * scale;
-                        }
-                    }
-                    self.loss.add(lanes, &mut block);
-                    at += T::LANES;
-                }
-                for (sum, block) in sums.iter_mut().zip(block) {
-                    sum.gather(block);
-                }
-            }
+            let entries = self.read(outputs, at, piece, Scratch::rooms(scratch));
+            entries.sum(simd, self.loss, exponents, &mut sums);
         }
-        let mut folded = [0.0; J];
-        for (folded, sum) in folded.iter_mut().zip(sums) {
-            *folded = sum.total().fold();
-        }
-        folded
+        folded(sums)
     }
 
-    /// The largest absolute value among some entries of each operand's row; NaNs are passed over.
+    /// The largest absolute value among some entries of each row.
     #[inline(always)]
     pub(super) fn largest<S: Isa>(
+        &self,
         simd: S,
         outputs: &Outputs<'_, T, K>,
-        (sample, unit): (usize, usize),
+        at: (usize, usize),
         entries: Range<usize>,
         scratch: &mut Option<&mut Scratch<T, K>>,
     ) -> [T; K] {
         let mut largest = [T::ZERO; K];
         for piece in Scratch::pieces(scratch, &entries) {
-            let rooms = Scratch::rooms(scratch);
-            for ((largest, operand), room) in largest.iter_mut().zip(&outputs.operands).zip(rooms) {
-                let row = operand.read_row(sample, unit, piece.clone(), room);
-                let mut lanes = Lanes::splat(simd, *largest);
-                let mut chunks = row.chunks_exact(T::LANES);
-                for chunk in &mut chunks {
-                    lanes = Lanes::load(simd, chunk).abs().max(lanes);
-                }
-                let rest = Lanes::load_partial(simd, chunks.remainder());
-                lanes = rest.abs().max(lanes);
-                let mut values = [T::ZERO; 16];
-                lanes.store(&mut values);
-                for &value in &values[..T::LANES] {
-                    if value > *largest {
-                        *largest = value;
-                    }
-                }
-            }
+            let entries = self.read(outputs, at, piece, Scratch::rooms(scratch));
+            entries.largest(simd, &mut largest);
         }
         largest
     }
 
-    /// Writes the gradients of some entries of a row.
+    /// Entries to read.
     #[inline(always)]
-    pub(super) fn grads<S: Isa>(
+    fn read<'r>(
+        &self,
+        outputs: &'r Outputs<'_, T, K>,
+        (sample, unit): (usize, usize),
+        piece: Range<usize>,
+        rooms: [&'r mut [T]; K],
+    ) -> Entries<'r, T, K> {
+        let mut rooms = rooms.into_iter();
+        Entries {
+            rows: outputs.operands.each_ref().map(|operand| {
+                let room = rooms.next().expect("a room for each operand");
+                InOut::read(operand.read_row(sample, unit, piece.clone(), room))
+            }),
+        }
+    }
+
+    /// Writes the gradients of some entries of a unit's rows, zeros where there are no factors.
+    #[inline(always)]
+    pub(super) fn write<S: Isa>(
         &self,
         simd: S,
         outputs: &mut Outputs<'_, T, K>,
@@ -139,26 +194,14 @@ where
         factors: Option<L::Factors>,
         scratch: &mut Option<&mut Scratch<T, K>>,
     ) {
-        let wanted = outputs
-            .operands
-            .each_mut()
-            .map(|operand| operand.grad().is_some());
-        if !wanted.contains(&true) {
+        if !outputs.wants_gradient() {
             return;
         }
-        let Some(factors) = factors else {
-            for operand in &mut outputs.operands {
-                if let Some(grad) = operand.grad() {
-                    grad.fill(sample, unit..unit + 1, T::ZERO);
-                }
-            }
-            return;
-        };
         for piece in Scratch::pieces(scratch, &entries) {
             let mut rooms = Scratch::rooms(scratch).into_iter();
             let mut copied = [false; K];
             let mut flags = copied.iter_mut();
-            let runs = outputs.operands.each_mut().map(|operand| {
+            let rows = outputs.operands.each_mut().map(|operand| {
                 let room = rooms.next().expect("a room for each operand");
                 let (run, is_copied) = operand.row(sample, unit, piece.clone(), room);
                 if let Some(flag) = flags.next() {
@@ -166,15 +209,9 @@ where
                 }
                 run
             });
+            let mut entries = Entries { rows };
             drop(rooms);
-            let mut pass = GradPass {
-                simd,
-                loss: self.loss,
-                runs,
-                wanted,
-                factors,
-            };
-            pass.run(piece.len());
+            entries.write(simd, self.loss, factors);
             let rooms = Scratch::rooms(scratch);
             for ((operand, room), copied) in outputs.operands.iter_mut().zip(rooms).zip(copied) {
                 if copied && let Some(grad) = operand.grad() {
@@ -185,53 +222,12 @@ where
     }
 }
 
-/// The second pass over neighbouring entries.
-struct GradPass<'g, T: Element, S: Isa, L: PairLoss<T, K, J>, const K: usize, const J: usize> {
-    simd: S,
-    loss: L,
-    runs: [InOut<'g, T>; K],
-    /// Which gradients are wanted.
-    wanted: [bool; K],
-    factors: L::Factors,
-}
-
-impl<T, S, L, const K: usize, const J: usize> GradPass<'_, T, S, L, K, J>
-where
-    T: Element,
-    S: Isa,
-    L: PairLoss<T, K, J>,
-{
-    #[inline(always)]
-    fn run(&mut self, len: usize) {
-        let mut at = 0;
-        while len - at >= T::LANES {
-            self.step::<true>(at);
-            at += T::LANES;
-        }
-        if at < len {
-            self.step::<false>(at);
-        }
+/// The sums of all lanes.
+#[inline(always)]
+fn folded<S: Isa, const J: usize>(sums: [Gathered<S>; J]) -> [f64; J] {
+    let mut folded = [0.0; J];
+    for (folded, sum) in folded.iter_mut().zip(sums) {
+        *folded = sum.total().fold();
     }
-
-    #[inline(always)]
-    fn step<const FULL: bool>(&mut self, at: usize) {
-        let mut entries = [Lanes::splat(self.simd, T::ZERO); K];
-        for (entries, run) in entries.iter_mut().zip(&self.runs) {
-            *entries = run.load::<S, FULL>(self.simd, at);
-        }
-        let grads = self.loss.grads(entries, self.factors);
-        for ((run, grad), wanted) in self.runs.iter_mut().zip(grads).zip(self.wanted) {
-            if wanted {
-                run.store::<S, FULL>(at, grad);
-            }
-        }
-    }
-}
-
-/// The powers of 2 that take each row's largest entry near 1.
-pub(super) fn exponents_of<T: Element, const K: usize>(largest: [T; K]) -> [i32; K] {
-    largest.map(|largest| match largest.to_f64() {
-        0.0 => 0,
-        largest => normal_exponent::<T>(-exponent(largest)),
-    })
+    folded
 }

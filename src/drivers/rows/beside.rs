@@ -1,12 +1,12 @@
 use super::leaf::Rows;
 use super::row::Row;
-use super::tile::{Known, LaneSums, PACKED, Packed, Tile, surprises};
+use super::tile::{Known, PACKED, Packed, Tile};
 use super::{RowLabel, RowLoss};
-use crate::drivers::unit_scale::UnitScale;
+use crate::drivers::unit_scale::UnitScales;
 use crate::drivers::{Outputs, Plan};
 use crate::element::Element;
 use crate::simd::{Isa, Lanes, Sum};
-use crate::tensor::Columns;
+use crate::tensor::Lines;
 use core::ops::Range;
 
 /// Classes up to which rows whose classes are neighbours are taken side by side all the same: what is
@@ -27,6 +27,12 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// How many places there are before, where `samples` have `units` each.
+    #[inline(always)]
+    pub(super) fn number(self, samples: &Range<usize>, units: &Range<usize>) -> usize {
+        (self.sample - samples.start) * units.len() + self.unit - units.start
+    }
+
     /// The next place, where each sample has `units`.
     #[inline(always)]
     pub(super) fn next(self, units: &Range<usize>) -> Self {
@@ -47,9 +53,25 @@ where
     T: Element,
     R: RowLoss<T>,
 {
-    /// Whether `count` rows whose classes are neighbours are better taken side by side.
-    pub(super) fn go_beside(&self, count: usize) -> bool {
-        self.classes <= SHORT && count >= SEVERAL && self.loss.normalises()
+    /// Whether rows whose classes are neighbours are better taken side by side.
+    pub(super) fn go_beside(
+        &self,
+        outputs: &mut Outputs<'_, T>,
+        samples: &Range<usize>,
+        units: &Range<usize>,
+    ) -> bool {
+        let several = samples.len() * units.len() >= SEVERAL;
+        self.classes <= SHORT
+            && several
+            && self.loss.normalises()
+            && outputs
+                .pred()
+                .rows(samples.clone(), units.clone())
+                .is_some()
+            && match &self.label {
+                RowLabel::Class(_) => true,
+                RowLabel::Shares(shares) => shares.rows(samples.clone(), units.clone()).is_some(),
+            }
     }
 
     /// How many of the next `rest` rows can be taken side by side, `units` being what is left of
@@ -90,7 +112,9 @@ pub(super) struct Beside<'r, 'i, 'a, 'o, 'p, T: Element, S, R, const DENSE: bool
     pub(super) simd: S,
     pub(super) rows: &'r Rows<'i, T, R, DENSE>,
     pub(super) plan: &'r Plan<'a, T>,
+    pub(super) scales: &'r UnitScales<'r, 'a, T>,
     pub(super) outputs: &'r mut Outputs<'o, T>,
+    pub(super) samples: Range<usize>,
     /// The units of every sample.
     pub(super) units: Range<usize>,
     pub(super) packed: &'r mut Packed<'p, T>,
@@ -115,7 +139,7 @@ where
         for first in (0..count).step_by(T::LANES) {
             let rows = (count - first).min(T::LANES);
             let found = self.tile(place, first..first + rows, width, whole);
-            losses[first..first + T::LANES].copy_from_slice(&found[..T::LANES]);
+            found.store(&mut losses[first..]);
             for _ in 0..rows {
                 place = place.next(&self.units);
             }
@@ -128,7 +152,7 @@ where
     /// The losses of some of the rows at hand, and their gradients. Unless their `whole` rows have
     /// been fetched, they are fetched part by part, and their exponentials computed twice.
     #[inline(always)]
-    fn tile(&mut self, at: Place, rows: Range<usize>, width: usize, whole: bool) -> [T; 16] {
+    fn tile(&mut self, at: Place, rows: Range<usize>, width: usize, whole: bool) -> Lanes<T, S> {
         let (simd, classes, count) = (self.simd, self.rows.classes, rows.len());
         let normalise = self.rows.loss.normalises();
         let parts = || {
@@ -137,29 +161,7 @@ where
                 .step_by(step)
                 .map(move |start| start..classes.min(start + step))
         };
-        let (mut numbers, mut logits, mut grad_scales) = ([T::ZERO; 16], [T::ZERO; 16], [0.0; 16]);
-        let mut place = at;
-        for row in 0..count {
-            let Place { sample, unit } = place;
-            if let Some(class) = self.rows.class((sample, unit)) {
-                numbers[row] = T::from_f64(class as f64);
-                logits[row] = match whole {
-                    true => self.packed[0][class * width + rows.start + row],
-                    false => self.outputs.pred().class(sample, unit, class),
-                };
-            }
-            if self.rows.grad
-                && let Some(scale) = UnitScale::of(self.plan, sample, unit)
-            {
-                grad_scales[row] = scale.grad;
-            }
-            place = place.next(&self.units);
-        }
-        let mut known = Known {
-            max: Lanes::splat(simd, T::ZERO),
-            left_out: Lanes::load(simd, &numbers),
-            logit: Lanes::load(simd, &logits),
-        };
+        let mut known = self.labels(at, &rows, width, whole);
         if normalise {
             let [max, position] = self.largest(at, &rows, width, whole);
             known.max = max;
@@ -168,7 +170,14 @@ where
             }
         }
 
-        let mut sums: LaneSums<S> = [[Sum::zero(simd); 3]; 16];
+        let (mut one, mut three);
+        let sums = if DENSE {
+            three = [[Sum::zero(simd); 16]; 3];
+            &mut three[..]
+        } else {
+            one = [[Sum::zero(simd); 16]];
+            &mut one[..]
+        };
         if normalise || DENSE {
             for part in parts() {
                 if !whole {
@@ -178,13 +187,12 @@ where
                 if normalise {
                     tile.exponentials(&known, part.len());
                 }
-                tile.sum(&known, part, &mut sums);
+                tile.sum(&known, part, sums);
             }
         }
-        let found = known.rows::<DENSE>(&sums, normalise);
+        let found = known.rows::<DENSE>(sums, normalise);
         if self.rows.grad {
-            let factors = self.factors(at, &found[..count], &grad_scales);
-            let factors = factors.map(|lanes| Lanes::load(simd, &lanes));
+            let factors = self.factors(at, count, &known, &found);
             for part in parts() {
                 if !whole {
                     self.fetch(at, count, width, part.clone());
@@ -199,32 +207,88 @@ where
                 }
             }
         }
-        let mut costs = [0.0; 16];
-        if normalise {
-            costs = surprises(simd, &found);
+        let [low, high] = found;
+        Lanes::narrow([low.loss(normalise), high.loss(normalise)])
+    }
+
+    /// What the label says of rows where it is a class: which is left out, and its logit.
+    #[inline(always)]
+    fn labels(&mut self, at: Place, rows: &Range<usize>, width: usize, whole: bool) -> Known<T, S> {
+        let (mut numbers, mut logits) = ([T::ZERO; 16], [T::ZERO; 16]);
+        if let RowLabel::Class(label) = &self.rows.label {
+            let mut classes = [0; 16];
+            let classes = &mut classes[..rows.len()];
+            let mut place = at;
+            let mut rest = &mut *classes;
+            while !rest.is_empty() {
+                let units = (self.units.end - place.unit).min(rest.len());
+                let (head, tail) = rest.split_at_mut(units);
+                label.copy(place.sample, place.unit..place.unit + units, head);
+                rest = tail;
+                place = Place {
+                    sample: place.sample + 1,
+                    unit: self.units.start,
+                };
+            }
+            let mut place = at;
+            for (k, &class) in classes.iter().enumerate() {
+                numbers[k] = T::from_f64(class as f64);
+                logits[k] = match whole {
+                    true => self.packed[0][class * width + rows.start + k],
+                    false => self.outputs.pred().class(place.sample, place.unit, class),
+                };
+                place = place.next(&self.units);
+            }
         }
-        let mut losses = [T::ZERO; 16];
-        for (loss, (row, cost)) in losses.iter_mut().zip(found.iter().zip(costs)) {
-            *loss = row.loss(cost);
+        Known {
+            max: Lanes::splat(self.simd, T::ZERO),
+            left_out: Lanes::load(self.simd, &numbers),
+            logit: Lanes::load(self.simd, &logits),
         }
-        losses
     }
 
     /// What the exponentials and the shares of rows are multiplied by for the gradient, and the
     /// gradient of the class that is left out.
     #[inline(always)]
-    fn factors(&self, at: Place, found: &[Row], grad_scales: &[f64; 16]) -> [[T; 16]; 3] {
-        let [mut factors, mut scales, mut owns] = [[T::ZERO; 16]; 3];
+    fn factors(
+        &self,
+        at: Place,
+        count: usize,
+        known: &Known<T, S>,
+        [low, high]: &[Row<S>; 2],
+    ) -> [Lanes<T, S>; 3] {
+        let (simd, normalise) = (self.simd, self.rows.loss.normalises());
+        let (mut scales, mut shares) = ([0.0; 16], [1.0; 16]);
+        let mut left_out = [T::ZERO; 16];
+        known.left_out.store(&mut left_out);
         let mut place = at;
-        for (k, row) in found.iter().enumerate() {
-            let scale = grad_scales[k];
-            (factors[k], scales[k]) = (row.factor(scale), T::from_f64(scale));
-            owns[k] = self
-                .rows
-                .grad_of_left_out(row, (place.sample, place.unit), scale);
+        for k in 0..count {
+            let Place { sample, unit } = place;
+            if let Some(scale) = self.scales.of(sample, unit) {
+                scales[k] = scale.grad;
+            }
+            if DENSE {
+                let class = left_out[k].to_f64() as usize;
+                shares[k] = self.rows.share_of((sample, unit), class);
+            }
             place = place.next(&self.units);
         }
-        [factors, scales, owns]
+        let scale = [
+            Lanes::load(simd, &scales[..8]),
+            Lanes::load(simd, &scales[8..]),
+        ];
+        let share = [
+            Lanes::load(simd, &shares[..8]),
+            Lanes::load(simd, &shares[8..]),
+        ];
+        [
+            Lanes::narrow([low.factor(scale[0]), high.factor(scale[1])]),
+            Lanes::narrow(scale),
+            Lanes::narrow([
+                low.grad_of_left_out(share[0], scale[0], normalise),
+                high.grad_of_left_out(share[1], scale[1], normalise),
+            ]),
+        ]
     }
 
     /// The largest logits of rows, and the first classes that have them.
@@ -269,16 +333,15 @@ where
         let [logits, _, shares] = &mut *self.packed;
         let pred = &mut self.outputs.operands[0];
         if self.rows.in_runs_of(pred) {
-            let mut place = at;
-            for row in 0..count {
-                let Place { sample, unit } = place;
-                let values = pred.read_row(sample, unit, classes.clone(), &mut []);
-                transpose(values, &mut logits[row..], width);
-                if let RowLabel::Shares(label) = &self.rows.label {
-                    let values = label.row(sample, unit, classes.clone(), &mut []);
-                    transpose(values, &mut shares[row..], width);
-                }
-                place = place.next(&self.units);
+            // Of rows that short all classes are at hand.
+            let first =
+                (at.sample - self.samples.start) * self.units.len() + at.unit - self.units.start;
+            let rows = first..first + count;
+            let lines = pred.rows(self.samples.clone(), self.units.clone());
+            turn_in(self.simd, lines, rows.clone(), width, logits);
+            if let RowLabel::Shares(label) = &self.rows.label {
+                let lines = label.rows(self.samples.clone(), self.units.clone());
+                turn_in(self.simd, lines, rows, width, shares);
             }
             return;
         }
@@ -286,7 +349,7 @@ where
         let mut columns = pred.columns(at.sample, units.clone());
         copy_in(self.simd, &mut columns, classes.clone(), width, logits);
         if let RowLabel::Shares(label) = &self.rows.label {
-            let mut columns = Columns::read(label, at.sample, units);
+            let mut columns = label.columns(at.sample, units);
             copy_in(self.simd, &mut columns, classes, width, shares);
         }
     }
@@ -298,22 +361,15 @@ where
         let grads = &self.packed[1];
         let pred = &mut self.outputs.operands[0];
         if self.rows.in_runs_of(pred) {
-            let mut place = at;
-            for row in 0..count {
-                if let Some(grad) = pred.grad() {
-                    let to = grad.row(place.sample, place.unit, classes.clone());
-                    let from = grads[row..].iter().step_by(width);
-                    for (to, &from) in to.iter_mut().zip(from) {
-                        *to = from;
-                    }
-                }
-                place = place.next(&self.units);
-            }
+            let first =
+                (at.sample - self.samples.start) * self.units.len() + at.unit - self.units.start;
+            let lines = pred.rows(self.samples.clone(), self.units.clone());
+            turn_out(self.simd, lines, first..first + count, width, grads);
             return;
         }
         let mut columns = pred.columns(at.sample, at.unit..at.unit + count);
         for (class, grads) in classes.zip(grads.chunks_exact(width)) {
-            let mut run = columns.class(class);
+            let mut run = columns.line(class);
             let mut start = 0;
             if stream {
                 start = run.first_line().min(count);
@@ -335,11 +391,51 @@ where
     }
 }
 
-/// Writes values `width` apart.
+/// Copies at most a vector of rows whose classes are neighbours side by side.
 #[inline(always)]
-fn transpose<T: Copy>(values: &[T], to: &mut [T], width: usize) {
-    for (to, &value) in to.iter_mut().step_by(width).zip(values) {
-        *to = value;
+fn turn_in<T: Element, S: Isa>(
+    simd: S,
+    lines: Option<Lines<'_, T>>,
+    rows: Range<usize>,
+    width: usize,
+    to: &mut [T],
+) {
+    let mut lines = lines.expect("rows a stride apart");
+    for start in (0..lines.line_len()).step_by(T::LANES) {
+        let mut vectors = [Lanes::splat(simd, T::ZERO); 16];
+        for (vector, row) in vectors.iter_mut().zip(rows.clone()) {
+            *vector = lines.line(row).load::<S, false>(simd, start);
+        }
+        let classes = Lanes::transpose(vectors);
+        for (class, lanes) in (start..lines.line_len()).zip(classes).take(T::LANES) {
+            lanes.store(&mut to[class * width..]);
+        }
+    }
+}
+
+/// Copies at most a vector of rows, which stand side by side, to where their classes are neighbours.
+#[inline(always)]
+fn turn_out<T: Element, S: Isa>(
+    simd: S,
+    lines: Option<Lines<'_, T>>,
+    rows: Range<usize>,
+    width: usize,
+    from: &[T],
+) {
+    let mut lines = lines.expect("rows a stride apart");
+    for start in (0..lines.line_len()).step_by(T::LANES) {
+        let mut vectors = [Lanes::splat(simd, T::ZERO); 16];
+        for (vector, class) in vectors
+            .iter_mut()
+            .zip(start..lines.line_len())
+            .take(T::LANES)
+        {
+            *vector = Lanes::load(simd, &from[class * width..]);
+        }
+        let turned = Lanes::transpose(vectors);
+        for (row, lanes) in rows.clone().zip(turned) {
+            lines.line(row).store::<S, false>(start, lanes);
+        }
     }
 }
 
@@ -347,16 +443,18 @@ fn transpose<T: Copy>(values: &[T], to: &mut [T], width: usize) {
 #[inline(always)]
 fn copy_in<T: Element, S: Isa>(
     simd: S,
-    columns: &mut Columns<'_, T>,
+    columns: &mut Lines<'_, T>,
     classes: Range<usize>,
     width: usize,
     to: &mut [T],
 ) {
-    let rows = columns.rows();
+    let rows = columns.line_len();
     for (class, to) in classes.zip(to.chunks_exact_mut(width)) {
-        let run = columns.class(class);
+        let run = columns.line(class);
         let mut at = 0;
         while rows - at >= T::LANES {
+            // The same class of the rows that are taken next.
+            run.prefetch(simd, at, rows * size_of::<T>());
             run.load::<S, true>(simd, at).store(&mut to[at..]);
             at += T::LANES;
         }

@@ -1,6 +1,6 @@
 use super::leaf::{Rows, parts};
 use super::room::{PIECE, Room};
-use super::row::subtracted;
+use super::row::{first_lane, subtracted};
 use super::{RowLabel, RowLoss};
 use crate::drivers::schedule::Leaf;
 use crate::drivers::terms::SUM_BLOCK;
@@ -114,14 +114,16 @@ impl<T: Element, R: RowLoss<T>> Run<'_, '_, '_, '_, T, R> {
             self.outputs.mask(at.0, at.1..at.1 + 1);
             return 0.0;
         };
-        let (left_out, row) = self.rows.whole(simd, self.outputs, at, room, false);
-        let surprise = T::from_f64(row.surprise().value(simd));
+        let (left_out, sums) = self.rows.whole(simd, self.outputs, at, room, false);
+        let row = self.rows.finished(simd, &left_out, sums);
+        let surprise = T::from_f64(first_lane(row.surprise()));
+        let probability = T::from_f64(first_lane(row.probability()));
         let mut pass = Pass {
             simd,
             loss: self.rows.loss,
             subtracted: Lanes::splat(simd, subtracted(left_out.max)),
             surprise: Lanes::splat(simd, surprise),
-            probability: Lanes::splat(simd, row.probability()),
+            probability: Lanes::splat(simd, probability),
             share: Lanes::splat(simd, T::from_f64(share)),
             sum: Sum::zero(simd),
         };

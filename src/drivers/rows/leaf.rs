@@ -1,11 +1,12 @@
 use super::beside::{Beside, Place, SHORT, WIDEST};
 use super::long::LongRow;
 use super::room::{PIECE, Room};
-use super::row::{self, Backward, Forward, LeftOut, Row, Sums, subtracted};
+use super::row::{self, Backward, Forward, LeftOut, Row, Sums, first_lane, subtracted};
 use super::tile::{PACKED, Packed};
+use super::trailing::Trailing;
 use super::{RowLabel, RowLoss};
 use crate::drivers::schedule::Leaf;
-use crate::drivers::unit_scale::UnitScale;
+use crate::drivers::unit_scale::UnitScales;
 use crate::drivers::{Operand, Outputs, Plan};
 use crate::element::Element;
 use crate::simd::{InOut, Isa, Kernel, Lanes, Sum, dispatch};
@@ -18,7 +19,7 @@ const LEAF_ELEMENTS: usize = 1 << 14;
 const LEAF_ROWS: usize = 1024;
 
 /// Classes up to which a row goes through one chunk, and those of a chunk of a longer one: so many
-/// logits and exponentials of f32 share a first-level cache of 32 KiB.
+/// logits and exponentials of f32 fill a first-level cache of 32 KiB.
 pub(super) const LONGEST_CHUNK: usize = 4096;
 
 /// The driver of rows with its operands; `DENSE` if the label gives every class a share.
@@ -59,7 +60,7 @@ where
 }
 
 /// The work of one leaf of short rows, or of a run of samples that have one leaf each.
-struct Run<'r, 'i, 'a, 'o, T, R, const DENSE: bool> {
+struct Run<'r, 'i, 'a, 'o, T: Element, R, const DENSE: bool> {
     rows: &'r Rows<'i, T, R, DENSE>,
     plan: &'r Plan<'a, T>,
     outputs: &'r mut Outputs<'o, T>,
@@ -69,6 +70,8 @@ struct Run<'r, 'i, 'a, 'o, T, R, const DENSE: bool> {
     room: Room<'r, T>,
     /// For rows side by side.
     packed: Option<Packed<'r, T>>,
+    /// For rows whose gradients go past the caches.
+    trailing: Option<Trailing<'r, 'i, T, R, DENSE>>,
 }
 
 impl<T, R, const DENSE: bool> Kernel for Run<'_, '_, '_, '_, T, R, DENSE>
@@ -87,6 +90,7 @@ where
             }
         }
         let stream = self.plan.stream && self.rows.grad;
+        let scales = UnitScales::new(self.plan);
         let mut losses = [T::ZERO; WIDEST];
         let mut sum = 0.0;
         let mut rest = self.samples.len() * self.units.len();
@@ -108,7 +112,9 @@ where
                         simd,
                         rows: self.rows,
                         plan: self.plan,
+                        scales: &scales,
                         outputs: &mut *self.outputs,
+                        samples: self.samples.clone(),
                         units: self.units.clone(),
                         packed,
                     };
@@ -116,15 +122,21 @@ where
                 }
                 _ => {
                     let place = (at.sample, at.unit);
-                    if let Some(scale) = UnitScale::of(self.plan, at.sample, at.unit) {
-                        let (rows, room) = (self.rows, &mut self.room);
-                        losses[0] = rows.row(simd, self.outputs, place, scale.grad, room, stream);
+                    if let Some(scale) = scales.of(at.sample, at.unit) {
+                        let (outputs, grad) = (&mut *self.outputs, scale.grad);
+                        losses[0] = match &mut self.trailing {
+                            Some(trailing) => trailing.row(simd, outputs, place, grad),
+                            None => {
+                                let room = &mut self.room;
+                                self.rows.row(simd, outputs, place, grad, room, stream)
+                            }
+                        };
                     }
                 }
             }
             for &loss in &losses[..count] {
                 let Place { sample, unit } = at;
-                match UnitScale::of(self.plan, sample, unit) {
+                match scales.of(sample, unit) {
                     None => self.outputs.mask(sample, unit..unit + 1),
                     Some(scale) => sum += scale.emit(self.outputs, sample, unit, loss),
                 }
@@ -138,6 +150,9 @@ where
                     }
                 }
             }
+        }
+        if let Some(trailing) = &mut self.trailing {
+            trailing.finish(simd, self.outputs);
         }
         if stream {
             simd.fence();
@@ -163,24 +178,39 @@ where
         finish: bool,
     ) -> f64 {
         let in_runs = self.in_runs(outputs);
-        let beside = !in_runs || self.go_beside(samples.len() * units.len());
-        let (mut pieces, mut kept, mut few, mut many);
+        let beside = !in_runs || self.go_beside(outputs, &samples, &units);
+        let (mut pieces, mut trailed, mut turned, mut columns, mut shares);
         let mut room = Room::none();
         if !in_runs {
             pieces = [[T::ZERO; PIECE]; 2];
-            room.pieces = pieces.each_mut().map(|piece| &mut piece[..]);
+            room = Room::of_pieces(&mut pieces);
         }
-        if self.grad && self.loss.normalises() && plan.stream {
-            kept = [T::ZERO; LONGEST_CHUNK];
-            room.kept = &mut kept;
+        let mut trailing = None;
+        if !beside && self.trails(plan, outputs, &samples, &units) {
+            trailed = [[T::ZERO; LONGEST_CHUNK]; 2];
+            let [exponentials, gradient] = trailed.each_mut().map(|values| &mut values[..]);
+            trailing = Some(Trailing {
+                rows: self,
+                samples: samples.clone(),
+                units: units.clone(),
+                exponentials,
+                gradient,
+                before: None,
+            });
         }
         let mut side_by_side = None;
         if beside && in_runs {
-            few = [[T::ZERO; SHORT * 16]; 3];
-            side_by_side = Some(few.each_mut().map(|values| &mut values[..]));
+            turned = [[T::ZERO; SHORT * 16]; 3];
+            side_by_side = Some(turned.each_mut().map(|values| &mut values[..]));
         } else if beside {
-            many = [[T::ZERO; PACKED]; 3];
-            side_by_side = Some(many.each_mut().map(|values| &mut values[..]));
+            columns = [[T::ZERO; PACKED]; 2];
+            let [logits, grads] = columns.each_mut().map(|values| &mut values[..]);
+            let mut of_label = &mut [][..];
+            if DENSE {
+                shares = [T::ZERO; PACKED];
+                of_label = &mut shares;
+            }
+            side_by_side = Some([logits, grads, of_label]);
         }
         let run = Run {
             rows: self,
@@ -191,8 +221,26 @@ where
             finish,
             room,
             packed: side_by_side,
+            trailing,
         };
         dispatch(plan.exec.level, run)
+    }
+
+    /// Whether gradients of rows whose classes are neighbours go past the caches, each beside the row
+    /// that follows.
+    fn trails(
+        &self,
+        plan: &Plan<'_, T>,
+        outputs: &mut Outputs<'_, T>,
+        samples: &Range<usize>,
+        units: &Range<usize>,
+    ) -> bool {
+        let wanted = plan.stream && self.grad && self.loss.normalises();
+        wanted
+            && outputs
+                .pred()
+                .rows(samples.clone(), units.clone())
+                .is_some()
     }
 
     /// The loss of a row of one chunk, and its gradient.
@@ -207,26 +255,23 @@ where
         stream: bool,
     ) -> T {
         let all = 0..self.classes;
-        let (left_out, row) = self.whole(simd, outputs, at, room, self.grad);
-        let mut surprise = 0.0;
-        if self.loss.normalises() {
-            surprise = row.surprise().value(simd);
-        }
+        let (left_out, sums) = self.whole(simd, outputs, at, room, self.grad);
+        let outcome = self.outcome(simd, at, &left_out, sums, grad_scale);
         if self.grad {
             let pass = Second {
                 max: left_out.max,
-                factor: row.factor(grad_scale),
+                factor: outcome.factor,
                 grad_scale: T::from_f64(grad_scale),
-                stream,
+                stream: stream && !self.loss.normalises(),
             };
             self.backward(simd, outputs, at, all, room, pass);
-            self.patch(outputs, &row, at, grad_scale);
+            self.patch(outputs, at, left_out.class, outcome.grad);
         }
-        row.loss(surprise)
+        outcome.loss
     }
 
     /// The first pass over a whole row of one chunk; if `keep`, the exponentials go to the
-    /// gradient's place or to the room.
+    /// gradient's place.
     #[inline(always)]
     pub(super) fn whole<S: Isa>(
         &self,
@@ -235,7 +280,7 @@ where
         at: (usize, usize),
         room: &mut Room<'_, T>,
         keep: bool,
-    ) -> (LeftOut<T>, Row) {
+    ) -> (LeftOut<T>, Sums) {
         let all = 0..self.classes;
         let class = self.class(at);
         if !self.loss.normalises() {
@@ -243,7 +288,7 @@ where
                 Some(class) => self.sums_of_class(outputs, at, class),
                 None => self.forward(simd, outputs, (at, all), room, (0, T::ZERO), keep),
             };
-            return (LeftOut::none(), Row::of_log_probabilities(sums));
+            return (LeftOut::of_log_probabilities(class.unwrap_or(0)), sums);
         }
         let (max, position) = self.largest(simd, outputs, at, all.clone(), room);
         let left_out = match class {
@@ -254,14 +299,50 @@ where
             None => LeftOut::new(simd, position, max, max),
         };
         let sums = self.forward(simd, outputs, (at, all), room, (left_out.class, max), keep);
-        (left_out, self.finished(&left_out, sums))
+        (left_out, sums)
     }
 
     /// A row, given the sums over all its classes.
     #[inline(always)]
-    pub(super) fn finished(&self, left_out: &LeftOut<T>, sums: Sums) -> Row {
+    pub(super) fn finished<S: Isa>(&self, simd: S, left_out: &LeftOut<T>, sums: Sums) -> Row<S> {
         let share = if DENSE { sums.share } else { 1.0 };
-        Row::new(left_out, Sums { share, ..sums })
+        let share = Lanes::splat(simd, share);
+        let terms = Lanes::splat(simd, sums.terms);
+        if !self.loss.normalises() {
+            return Row::of_log_probabilities([share, terms]);
+        }
+        let max = Lanes::splat(simd, left_out.max.to_f64());
+        let logit = Lanes::splat(simd, left_out.logit.to_f64());
+        let own = Lanes::splat(simd, left_out.own.to_f64());
+        let rest = Lanes::splat(simd, sums.rest);
+        Row::new([max, logit, own], [rest, share, terms])
+    }
+
+    /// What the sums over all classes of a row come to.
+    #[inline(always)]
+    pub(super) fn outcome<S: Isa>(
+        &self,
+        simd: S,
+        at: (usize, usize),
+        left_out: &LeftOut<T>,
+        sums: Sums,
+        grad_scale: f64,
+    ) -> Outcome<T> {
+        let row = self.finished(simd, left_out, sums);
+        let normalise = self.loss.normalises();
+        let (mut factor, mut grad) = (T::ZERO, T::ZERO);
+        if self.grad {
+            let grad_scale = Lanes::splat(simd, grad_scale);
+            let share = Lanes::splat(simd, self.share_of(at, left_out.class));
+            let left_out = row.grad_of_left_out(share, grad_scale, normalise);
+            factor = T::from_f64(first_lane(row.factor(grad_scale)));
+            grad = T::from_f64(first_lane(left_out));
+        }
+        Outcome {
+            loss: T::from_f64(first_lane(row.loss(normalise))),
+            factor,
+            grad,
+        }
     }
 
     /// What a label of one class adds to the loss of log-probabilities.
@@ -301,39 +382,27 @@ where
         }
     }
 
-    /// The gradient that a scaled exponential cannot give, of the class that was left out.
+    /// The share that a class has of the label.
     #[inline]
-    pub(super) fn grad_of_left_out(
-        &self,
-        row: &Row,
-        (sample, unit): (usize, usize),
-        grad_scale: f64,
-    ) -> T {
+    pub(super) fn share_of(&self, (sample, unit): (usize, usize), class: usize) -> f64 {
         match &self.label {
-            RowLabel::Class(_) if self.loss.normalises() => row.grad_of_left_out(1.0, grad_scale),
-            RowLabel::Class(_) => T::from_f64(0.0 - grad_scale),
-            RowLabel::Shares(shares) => {
-                let share = shares.class(sample, unit, row.left_out).to_f64();
-                row.grad_of_left_out(share, grad_scale)
-            }
+            RowLabel::Class(_) => 1.0,
+            RowLabel::Shares(shares) => shares.class(sample, unit, class).to_f64(),
         }
     }
 
-    /// Sets the gradient of the class that was left out.
+    /// Sets the gradient that a scaled exponential cannot give, of the class that was left out.
     #[inline]
     pub(super) fn patch(
         &self,
         outputs: &mut Outputs<'_, T>,
-        row: &Row,
         (sample, unit): (usize, usize),
-        grad_scale: f64,
+        class: usize,
+        value: T,
     ) {
-        let class = match &self.label {
-            RowLabel::Class(classes) => classes.get(sample, unit),
-            RowLabel::Shares(_) if self.loss.normalises() => row.left_out,
-            RowLabel::Shares(_) => return,
-        };
-        let value = self.grad_of_left_out(row, (sample, unit), grad_scale);
+        if DENSE && !self.loss.normalises() {
+            return;
+        }
         if let Some(grad) = outputs.pred().grad() {
             grad.set_class(sample, unit, class, value);
         }
@@ -389,12 +458,7 @@ where
         let mut sums = [Sum::zero(simd); 3];
         for part in parts(&classes, logits.len()) {
             let shares = self.shares((sample, unit), part.clone(), label);
-            let (run, copied) = if !keep || room.kept.is_empty() {
-                outputs.pred().row(sample, unit, part.clone(), logits)
-            } else {
-                let row = outputs.pred().read_row(sample, unit, part.clone(), logits);
-                (InOut::copy(row, &mut room.kept[part.clone()]), false)
-            };
+            let (run, copied) = outputs.pred().row(sample, unit, part.clone(), logits);
             let mut forward = Forward {
                 simd,
                 loss: self.loss,
@@ -404,6 +468,7 @@ where
                 keep,
                 ahead,
                 left_out: left_out as isize - part.start as isize,
+                trail: None,
             };
             forward.sum::<DENSE>(&mut sums);
             if keep
@@ -435,24 +500,18 @@ where
         for part in parts(&classes, exponentials.len()) {
             let shares = self.shares((sample, unit), part.clone(), label);
             let direct = grad.classes_contiguous();
-            if !direct && room.kept.is_empty() {
-                let place = &mut exponentials[..part.len()];
-                grad.as_source().copy_row(sample, unit, part.clone(), place);
-            }
             let place = if direct {
                 grad.row(sample, unit, part.clone())
             } else {
-                &mut exponentials[..part.len()]
-            };
-            let run = match room.kept.is_empty() {
-                true => InOut::in_place(place),
-                false => InOut::copy(&room.kept[part.clone()], place),
+                let place = &mut exponentials[..part.len()];
+                grad.as_source().copy_row(sample, unit, part.clone(), place);
+                place
             };
             let pass = Second {
                 stream: pass.stream && direct,
                 ..pass
             };
-            pass.backward(simd, run, shares, false)
+            pass.backward(simd, InOut::in_place(place), shares, false)
                 .run::<DENSE>(self.loss.normalises());
             if !direct {
                 grad.write_row(sample, unit, part.start, &exponentials[..part.len()]);
@@ -502,6 +561,15 @@ where
     }
 }
 
+/// What a row comes to.
+pub(super) struct Outcome<T> {
+    pub(super) loss: T,
+    /// What the exponentials are multiplied by.
+    pub(super) factor: T,
+    /// The gradient of the class that is left out.
+    pub(super) grad: T,
+}
+
 /// What the second pass over a row is told.
 #[derive(Clone, Copy)]
 pub(super) struct Second<T> {
@@ -514,7 +582,7 @@ pub(super) struct Second<T> {
 
 impl<T: Element> Second<T> {
     #[inline(always)]
-    fn backward<'b, S: Isa>(
+    pub(super) fn backward<'b, S: Isa>(
         self,
         simd: S,
         run: InOut<'b, T>,

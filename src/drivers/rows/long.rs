@@ -1,7 +1,7 @@
 use super::RowLoss;
-use super::leaf::{LONGEST_CHUNK, Rows, Second};
+use super::leaf::{LONGEST_CHUNK, Outcome, Rows, Second};
 use super::room::{PIECE, Room};
-use super::row::{LeftOut, Row, Sums, Surprise, subtracted};
+use super::row::{LeftOut, Sums, subtracted};
 use crate::Threading;
 use crate::drivers::unit_scale::UnitScale;
 use crate::drivers::{Outputs, Plan};
@@ -74,7 +74,7 @@ where
         if rows.loss.normalises() || class.is_none() {
             self.each_chunk(outputs.reborrow(), span, found, Pass::Sum(class));
         }
-        let (left_out, row) = if rows.loss.normalises() {
+        let (left_out, sums) = if rows.loss.normalises() {
             let (max, position) = largest(found);
             let (class, logit) = match class {
                 Some(class) => (class, outputs.pred().class(at.0, at.1, class)),
@@ -86,32 +86,34 @@ where
             let sums = gather::<_, DENSE>(found, &left_out, weights, |weights| {
                 math::exp_nonpos(level, weights)
             });
-            (left_out, rows.finished(&left_out, sums))
+            (left_out, sums)
         } else {
             let sums = match class {
                 Some(class) => rows.sums_of_class(outputs, at, class),
                 None => added(found),
             };
-            (LeftOut::none(), Row::of_log_probabilities(sums))
+            let left_out = LeftOut::of_log_probabilities(class.unwrap_or(0));
+            (left_out, sums)
         };
-        let mut surprise = 0.0;
-        if rows.loss.normalises() {
-            let Surprise { argument, more } = row.surprise();
-            let mut ln = [argument];
-            math::log1p(level, &mut ln);
-            surprise = ln[0] + more;
-        }
+        let finish = Finish {
+            rows,
+            at,
+            left_out,
+            sums,
+            grad_scale,
+        };
+        let outcome = dispatch(level, finish);
         if rows.grad {
             let second = Second {
                 max: left_out.max,
-                factor: row.factor(grad_scale),
+                factor: outcome.factor,
                 grad_scale: T::from_f64(grad_scale),
                 stream: self.plan.stream,
             };
             self.each_chunk(outputs.reborrow(), span, found, Pass::Write(second));
-            rows.patch(outputs, &row, at, grad_scale);
+            rows.patch(outputs, at, left_out.class, outcome.grad);
         }
-        row.loss(surprise)
+        outcome.loss
     }
 
     /// Runs a pass over every chunk of a span, each on its own.
@@ -339,5 +341,29 @@ impl<T: Element> Kernel for Choose<T> {
     #[inline(always)]
     fn run<S: Isa>(self, simd: S) -> LeftOut<T> {
         LeftOut::new(simd, self.class, self.logit, self.max)
+    }
+}
+
+/// Computes what a row comes to.
+struct Finish<'p, 'i, T, R, const DENSE: bool> {
+    rows: &'p Rows<'i, T, R, DENSE>,
+    at: (usize, usize),
+    left_out: LeftOut<T>,
+    sums: Sums,
+    grad_scale: f64,
+}
+
+impl<T, R, const DENSE: bool> Kernel for Finish<'_, '_, T, R, DENSE>
+where
+    T: Element,
+    R: RowLoss<T>,
+{
+    type Home = R;
+    type Output = Outcome<T>;
+
+    #[inline(always)]
+    fn run<S: Isa>(self, simd: S) -> Outcome<T> {
+        self.rows
+            .outcome(simd, self.at, &self.left_out, self.sums, self.grad_scale)
     }
 }

@@ -2,7 +2,7 @@ use super::RowLoss;
 use crate::drivers::terms::{Terms, sum_terms};
 use crate::element::Element;
 use crate::math::lanes::{exp_nonpos, log1p};
-use crate::simd::{InOut, Isa, Lanes, Mask, Sum};
+use crate::simd::{InOut, Isa, Lanes, Mask, Sum, Trail};
 
 /// What a pass over some classes of a row sums.
 #[derive(Clone, Copy)]
@@ -63,10 +63,10 @@ pub(super) struct LeftOut<T> {
 }
 
 impl<T: Element> LeftOut<T> {
-    /// Log-probabilities have no exponentials.
-    pub(super) fn none() -> Self {
+    /// A class of log-probabilities, which have no exponentials.
+    pub(super) fn of_log_probabilities(class: usize) -> Self {
         Self {
-            class: 0,
+            class,
             logit: T::ZERO,
             max: T::ZERO,
             own: T::ZERO,
@@ -94,116 +94,107 @@ pub(super) fn subtracted<T: Element>(max: T) -> T {
     }
 }
 
-/// A whole row, ready for its second pass.
+/// Whole rows, one a lane, ready for their second pass; or one row in every lane.
 #[derive(Clone, Copy)]
-pub(super) struct Row {
-    /// The class that is left out of `rest`.
-    pub(super) left_out: usize,
-    /// The exponential of that class, and the sum of the others'.
-    own: f64,
-    rest: f64,
+pub(super) struct Row<S: Isa> {
+    /// The exponential of the class that is left out, and the sum of the others'.
+    own: Lanes<f64, S>,
+    rest: Lanes<f64, S>,
     /// How far the logit of that class lies below the largest.
-    below: f64,
-    share: f64,
-    terms: f64,
+    below: Lanes<f64, S>,
+    share: Lanes<f64, S>,
+    terms: Lanes<f64, S>,
 }
 
-impl Row {
-    pub(super) const NONE: Self = Self {
-        left_out: 0,
-        own: 1.0,
-        rest: 0.0,
-        below: 0.0,
-        share: 0.0,
-        terms: 0.0,
-    };
-
+impl<S: Isa> Row<S> {
+    /// Rows of logits: their largest ones, those of the classes that are left out and the
+    /// exponentials of these, and the sums of `rest`, shares and terms.
     #[inline(always)]
-    pub(super) fn new<T: Element>(left_out: &LeftOut<T>, sums: Sums) -> Self {
-        let max = left_out.max.to_f64();
-        // An infinite maximum leaves no distribution: everything is NaN.
-        let rest = if max.is_finite() { sums.rest } else { f64::NAN };
+    pub(super) fn new(
+        [max, logit, own]: [Lanes<f64, S>; 3],
+        [rest, share, terms]: [Lanes<f64, S>; 3],
+    ) -> Self {
         Self {
-            left_out: left_out.class,
-            own: left_out.own.to_f64(),
-            rest,
-            below: max - left_out.logit.to_f64(),
-            share: sums.share,
-            terms: sums.terms,
+            own,
+            // An infinite maximum leaves no distribution: everything is NaN.
+            rest: rest + max * max.splat_like(0.0),
+            below: max - logit,
+            share,
+            terms,
         }
     }
 
-    /// A row of log-probabilities, which are not normalised.
-    pub(super) fn of_log_probabilities(sums: Sums) -> Self {
+    /// Rows of log-probabilities, which are not normalised: the sums of shares and terms.
+    #[inline(always)]
+    pub(super) fn of_log_probabilities([share, terms]: [Lanes<f64, S>; 2]) -> Self {
         Self {
-            share: sums.share,
-            terms: sums.terms,
-            ..Self::NONE
+            own: share.splat_like(1.0),
+            rest: share.splat_like(0.0),
+            below: share.splat_like(0.0),
+            share,
+            terms,
         }
     }
 
     /// The sum of all exponentials.
-    pub(super) fn total(&self) -> f64 {
+    #[inline(always)]
+    fn total(&self) -> Lanes<f64, S> {
         self.rest + self.own
     }
 
     /// What an exponential is multiplied by to become the gradient.
-    pub(super) fn factor<T: Element>(&self, grad_scale: f64) -> T {
-        T::from_f64(grad_scale * self.share / self.total())
+    #[inline(always)]
+    pub(super) fn factor(&self, grad_scale: Lanes<f64, S>) -> Lanes<f64, S> {
+        grad_scale * self.share / self.total()
     }
 
     /// What an exponential is multiplied by to become a probability.
-    pub(super) fn probability<T: Element>(&self) -> T {
-        T::from_f64(1.0 / self.total())
+    #[inline(always)]
+    pub(super) fn probability(&self) -> Lanes<f64, S> {
+        self.share.splat_like(1.0) / self.total()
     }
 
     /// The gradient of the class that is left out, whose share of the label is `share`. Of a
     /// probability p above one half, 1 − p is taken from the other classes and never by subtraction.
-    pub(super) fn grad_of_left_out<T: Element>(&self, share: f64, grad_scale: f64) -> T {
-        let total = self.total();
-        let difference = if self.rest < self.own || share == self.share {
-            (self.share - share) - self.share * (self.rest / total)
-        } else {
-            self.share * (self.own / total) - share
-        };
-        T::from_f64(grad_scale * difference)
+    #[inline(always)]
+    pub(super) fn grad_of_left_out(
+        &self,
+        share: Lanes<f64, S>,
+        grad_scale: Lanes<f64, S>,
+        normalise: bool,
+    ) -> Lanes<f64, S> {
+        if !normalise {
+            return share.splat_like(0.0) - grad_scale;
+        }
+        let of_rest = self.rest.lt(self.own) | share.eq(self.share);
+        let part = self.share * (of_rest.select(self.rest, self.own) / self.total());
+        let difference = of_rest.select((self.share - share) - part, part - share);
+        grad_scale * difference
+    }
+
+    /// The loss; log-probabilities have no cost but their terms.
+    #[inline(always)]
+    pub(super) fn loss(&self, normalise: bool) -> Lanes<f64, S> {
+        let mut surprise = self.share.splat_like(0.0);
+        if normalise {
+            surprise = self.surprise();
+        }
+        surprise * self.share + self.terms
     }
 
     /// What the class that is left out costs. Where it is the likeliest, `own` is 1 and nothing is
     /// rounded away.
     #[inline(always)]
-    pub(super) fn surprise(&self) -> Surprise {
-        Surprise {
-            argument: self.rest + (self.own - 1.0),
-            more: self.below,
-        }
-    }
-
-    /// The loss, given the cost of the class that is left out.
-    pub(super) fn loss<T: Element>(&self, surprise: f64) -> T {
-        T::from_f64(surprise * self.share + self.terms)
-    }
-}
-
-/// A number that is `ln(1 + argument) + more`.
-#[derive(Clone, Copy)]
-pub(super) struct Surprise {
-    pub(super) argument: f64,
-    pub(super) more: f64,
-}
-
-impl Surprise {
-    #[inline(always)]
-    pub(super) fn value<S: Isa>(self, simd: S) -> f64 {
-        first_lane(log1p(Lanes::splat(simd, self.argument))) + self.more
+    pub(super) fn surprise(&self) -> Lanes<f64, S> {
+        log1p(self.rest + (self.own - self.share.splat_like(1.0))) + self.below
     }
 }
 
 #[inline(always)]
-fn first_lane<T: Element, S: Isa>(lanes: Lanes<T, S>) -> T {
-    let mut first = [T::ZERO];
-    lanes.store_partial(&mut first);
-    first[0]
+pub(super) fn first_lane<T: Element, S: Isa>(lanes: Lanes<T, S>) -> T {
+    let mut values = [T::ZERO; 16];
+    lanes.store(&mut values);
+    values[0]
 }
 
 /// The largest value of a run, or −∞; NaNs are passed over, the sum of exponentials shows them.
@@ -228,14 +219,17 @@ pub(super) fn max<T: Element, S: Isa>(simd: S, run: &InOut<'_, T>) -> T {
     let lanes = a.max(b).max(c.max(d));
     let mut values = [T::ZERO; 16];
     lanes.store(&mut values);
-    let mut max = values[0];
-    for &value in &values[1..T::LANES] {
-        if value > max {
-            max = value;
+    let mut half = T::LANES / 2;
+    while half > 0 {
+        for k in 0..half {
+            if values[k + half] > values[k] {
+                values[k] = values[k + half];
+            }
         }
+        half /= 2;
     }
     // The order of comparison decides which zero is found; this makes it the positive one.
-    T::from_f64(max.to_f64() + 0.0)
+    T::from_f64(values[0].to_f64() + 0.0)
 }
 
 /// The position of the first value that equals `value`.
@@ -256,7 +250,7 @@ pub(super) fn position<T: Element, S: Isa>(simd: S, run: &InOut<'_, T>, value: T
 }
 
 /// The first pass over neighbouring classes of a row: sums of exponentials, shares and terms.
-pub(super) struct Forward<'f, T: Element, S: Isa, R> {
+pub(super) struct Forward<'f, 't, T: Element, S: Isa, R> {
     pub(super) simd: S,
     pub(super) loss: R,
     pub(super) run: InOut<'f, T>,
@@ -269,9 +263,11 @@ pub(super) struct Forward<'f, T: Element, S: Isa, R> {
     pub(super) ahead: usize,
     /// The position that is left out of the sum of exponentials, if it lies in the run.
     pub(super) left_out: isize,
+    /// The gradient of another row on its way past the caches.
+    pub(super) trail: Option<&'f mut Trail<'t, T>>,
 }
 
-impl<T: Element, S: Isa, R: RowLoss<T>> Forward<'_, T, S, R> {
+impl<'t, T: Element, S: Isa, R: RowLoss<T>> Forward<'_, 't, T, S, R> {
     /// Adds the run's exponentials, shares and terms to `sums`.
     #[inline(always)]
     pub(super) fn sum<const DENSE: bool>(&mut self, sums: &mut [Sum<S>; 3]) {
@@ -286,7 +282,7 @@ impl<T: Element, S: Isa, R: RowLoss<T>> Forward<'_, T, S, R> {
     }
 
     #[inline(always)]
-    fn restricted(&mut self, at: usize, len: usize) -> Forward<'_, T, S, R> {
+    fn restricted(&mut self, at: usize, len: usize) -> Forward<'_, 't, T, S, R> {
         let shares = if self.shares.is_empty() {
             self.shares
         } else {
@@ -296,6 +292,7 @@ impl<T: Element, S: Isa, R: RowLoss<T>> Forward<'_, T, S, R> {
             run: self.run.part(at, len),
             shares,
             left_out: self.left_out - at as isize,
+            trail: self.trail.as_deref_mut(),
             ..*self
         }
     }
@@ -305,6 +302,9 @@ impl<T: Element, S: Isa, R: RowLoss<T>> Forward<'_, T, S, R> {
     fn exponential<const FULL: bool>(&mut self, at: usize) -> [Lanes<T, S>; 2] {
         let zero = Lanes::splat(self.simd, T::ZERO);
         self.run.prefetch(self.simd, at, self.ahead);
+        if let Some(trail) = &mut self.trail {
+            trail.line(self.simd);
+        }
         let surprise = self.subtracted - self.run.load::<S, FULL>(self.simd, at);
         if !self.loss.normalises() {
             return [surprise, zero];
@@ -327,9 +327,9 @@ impl<T: Element, S: Isa, R: RowLoss<T>> Forward<'_, T, S, R> {
     }
 }
 
-impl<T: Element, S: Isa, R: RowLoss<T>> Terms<T, S, 1> for Forward<'_, T, S, R> {
+impl<'t, T: Element, S: Isa, R: RowLoss<T>> Terms<T, S, 1> for Forward<'_, 't, T, S, R> {
     type Part<'p>
-        = Forward<'p, T, S, R>
+        = Forward<'p, 't, T, S, R>
     where
         Self: 'p;
 
@@ -345,9 +345,9 @@ impl<T: Element, S: Isa, R: RowLoss<T>> Terms<T, S, 1> for Forward<'_, T, S, R> 
     }
 }
 
-impl<T: Element, S: Isa, R: RowLoss<T>> Terms<T, S, 3> for Forward<'_, T, S, R> {
+impl<'t, T: Element, S: Isa, R: RowLoss<T>> Terms<T, S, 3> for Forward<'_, 't, T, S, R> {
     type Part<'p>
-        = Forward<'p, T, S, R>
+        = Forward<'p, 't, T, S, R>
     where
         Self: 'p;
 

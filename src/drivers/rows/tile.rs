@@ -1,8 +1,8 @@
 use super::RowLoss;
-use super::row::{LeftOut, Row, Sums};
+use super::row::Row;
 use crate::drivers::terms::{GROUP, block, tree};
 use crate::element::Element;
-use crate::math::lanes::{exp_nonpos, log1p};
+use crate::math::lanes::exp_nonpos;
 use crate::simd::{Isa, Lanes, Sum};
 use core::ops::Range;
 
@@ -35,9 +35,12 @@ pub(super) struct Known<T: Element, S: Isa> {
     pub(super) logit: Lanes<T, S>,
 }
 
+/// Exponentials, shares and the loss's terms.
+type Terms<T, S> = [Lanes<T, S>; 3];
+
 /// The sums over some classes of a tile's rows, for each lane that a class would have as one of
 /// neighbours.
-pub(super) type LaneSums<S> = [[Sum<S>; 3]; 16];
+pub(super) type LaneSums<S> = [Sum<S>; 16];
 
 impl<T, S, R, const DENSE: bool> Tile<'_, '_, T, S, R, DENSE>
 where
@@ -91,40 +94,57 @@ where
         }
     }
 
-    /// Adds the terms of the classes at hand, which are `classes` of all and begin a block.
+    /// Adds the terms of the classes at hand, which are `classes` of all and begin a block: for each
+    /// lane as the tree that `sum_terms` adds 16 terms of a lane as.
     #[inline(always)]
-    pub(super) fn sum(&self, known: &Known<T, S>, classes: Range<usize>, sums: &mut LaneSums<S>) {
-        let zero = [Lanes::splat(self.simd, T::ZERO); 3];
+    pub(super) fn sum(&self, known: &Known<T, S>, classes: Range<usize>, sums: &mut [LaneSums<S>]) {
         for start in classes.clone().step_by(block::<T>()) {
             let end = classes.end.min(start + block::<T>());
-            for (lane, sums) in sums[..T::LANES.min(end - start)].iter_mut().enumerate() {
-                // The tree that `sum_terms` adds 16 terms of a lane as.
-                let mut groups = [zero; 4];
-                for (q, group) in groups.iter_mut().enumerate() {
-                    let mut terms = [zero; GROUP];
-                    for (k, term) in terms.iter_mut().enumerate() {
-                        let class = start + lane + (q * GROUP + k) * T::LANES;
-                        if class < end {
-                            *term = self.term(known, class, class - classes.start);
-                        }
-                    }
-                    *group = tree(terms);
-                    if start + lane + (q + 1) * GROUP * T::LANES >= end {
-                        break;
-                    }
-                }
-                let [rest, share, terms] = tree(groups);
-                sums[0].add(rest);
-                if DENSE {
-                    sums[1].add(share);
-                    sums[2].add(terms);
+            for lane in 0..T::LANES.min(end - start) {
+                let at = start + lane - classes.start;
+                let terms = self.sixteen(known, start + lane..end, at);
+                for (sums, terms) in sums.iter_mut().zip(terms) {
+                    sums[lane].add(terms);
                 }
             }
         }
     }
 
+    /// The sum of the terms of at most 16 classes, as many apart as a vector has lanes. Those that
+    /// do not exist would be zeros.
     #[inline(always)]
-    fn term(&self, known: &Known<T, S>, class: usize, at: usize) -> [Lanes<T, S>; 3] {
+    fn sixteen(&self, known: &Known<T, S>, classes: Range<usize>, at: usize) -> Terms<T, S> {
+        let step = GROUP * T::LANES;
+        if classes.len() <= step {
+            return self.four(known, classes, at);
+        }
+        let mut groups = [[Lanes::splat(self.simd, T::ZERO); 3]; 4];
+        for (q, group) in groups.iter_mut().enumerate() {
+            let start = classes.start + q * step;
+            if start < classes.end {
+                *group = self.four(known, start..classes.end, at + q * step);
+            }
+        }
+        tree(groups)
+    }
+
+    #[inline(always)]
+    fn four(&self, known: &Known<T, S>, classes: Range<usize>, at: usize) -> Terms<T, S> {
+        if classes.len() <= T::LANES {
+            return self.term(known, classes.start, at);
+        }
+        let mut terms = [[Lanes::splat(self.simd, T::ZERO); 3]; GROUP];
+        for (k, term) in terms.iter_mut().enumerate() {
+            let class = classes.start + k * T::LANES;
+            if class < classes.end {
+                *term = self.term(known, class, at + k * T::LANES);
+            }
+        }
+        tree(terms)
+    }
+
+    #[inline(always)]
+    fn term(&self, known: &Known<T, S>, class: usize, at: usize) -> Terms<T, S> {
         let zero = Lanes::splat(self.simd, T::ZERO);
         let mut rest = zero;
         if self.loss.normalises() {
@@ -178,70 +198,46 @@ impl<T: Element, S: Isa> Known<T, S> {
         self.max.eq(lowest).select(zero, self.max)
     }
 
-    /// The rows, given what their first pass summed.
+    /// The rows, given what their first pass summed, half of the lanes each.
     #[inline(always)]
-    pub(super) fn rows<const DENSE: bool>(&self, sums: &LaneSums<S>, normalise: bool) -> [Row; 16] {
-        let mut folded = [[0.0; 16]; 3];
-        for (j, folded) in folded.iter_mut().enumerate() {
-            if j == 0 || DENSE {
-                *folded = fold(sums, j);
-            }
+    pub(super) fn rows<const DENSE: bool>(
+        &self,
+        sums: &[LaneSums<S>],
+        normalise: bool,
+    ) -> [Row<S>; 2] {
+        let [max, logit] = [self.max.widen(), self.logit.widen()];
+        let own = exp_nonpos(self.logit - self.subtracted()).widen();
+        let rest = fold(&sums[0]);
+        let zero = max[0].splat_like(0.0);
+        let mut share = [zero.splat_like(1.0); 2];
+        let mut terms = [zero; 2];
+        if DENSE {
+            (share, terms) = (fold(&sums[1]), fold(&sums[2]));
+        } else if !normalise {
+            terms = [zero - logit[0], zero - logit[1]];
         }
-        let [mut own, mut logits, mut classes, mut largest] = [[T::ZERO; 16]; 4];
-        exp_nonpos(self.logit - self.subtracted()).store(&mut own);
-        self.max.store(&mut largest);
-        self.logit.store(&mut logits);
-        self.left_out.store(&mut classes);
-        let mut rows = [Row::NONE; 16];
-        for (k, row) in rows.iter_mut().enumerate().take(T::LANES) {
-            let [rest, share, terms] = [0, 1, 2].map(|j| folded[j][k]);
-            let mut sums = Sums { rest, share, terms };
-            if !normalise {
-                if !DENSE {
-                    sums = Sums::of_class(-logits[k].to_f64());
-                }
-                *row = Row::of_log_probabilities(sums);
-                continue;
-            }
-            if !DENSE {
-                sums.share = 1.0;
-            }
-            let left_out = LeftOut {
-                class: classes[k].to_f64() as usize,
-                logit: logits[k],
-                max: largest[k],
-                own: own[k],
-            };
-            *row = Row::new(&left_out, sums);
+        if !normalise {
+            return [
+                Row::of_log_probabilities([share[0], terms[0]]),
+                Row::of_log_probabilities([share[1], terms[1]]),
+            ];
         }
-        rows
+        [
+            Row::new([max[0], logit[0], own[0]], [rest[0], share[0], terms[0]]),
+            Row::new([max[1], logit[1], own[1]], [rest[1], share[1], terms[1]]),
+        ]
     }
 }
 
-/// The costs of the classes that are left out.
+/// Folds the sums of the lanes that a row's classes belong to, as [`Sum::fold`] does: row by row.
 #[inline(always)]
-pub(super) fn surprises<S: Isa>(simd: S, rows: &[Row; 16]) -> [f64; 16] {
-    let (mut arguments, mut more) = ([0.0; 16], [0.0; 16]);
-    for (k, row) in rows.iter().enumerate() {
-        let surprise = row.surprise();
-        (arguments[k], more[k]) = (surprise.argument, surprise.more);
+fn fold<S: Isa>(sums: &LaneSums<S>) -> [Lanes<f64, S>; 2] {
+    let mut folded = *sums;
+    for lane in 0..8 {
+        folded[lane] = sums[lane].plus(sums[lane + 8]);
     }
-    for half in arguments.chunks_exact_mut(8) {
-        log1p(Lanes::load(simd, half)).store(half);
-    }
-    for (ln, more) in arguments.iter_mut().zip(more) {
-        *ln += more;
-    }
-    arguments
-}
-
-/// Folds one of the sums of the lanes that a row's classes belong to, as [`Sum::fold`] does: row by
-/// row.
-#[inline(always)]
-fn fold<S: Isa>(sums: &LaneSums<S>, j: usize) -> [f64; 16] {
-    let [a, b, c, d, e, f, g, h] =
-        core::array::from_fn(|lane| sums[lane][j].plus(sums[lane + 8][j]));
+    let [a, b, c, d, e, f, g, h, ..] = folded;
     let even = a.plus(e).plus(c.plus(g));
     let odd = b.plus(f).plus(d.plus(h));
-    even.plus(odd).to_array()
+    even.plus(odd).halves()
 }
