@@ -506,6 +506,26 @@ impl<'a, T: Copy> Source<'a, T> {
         });
     }
 
+    /// Calls `each` with the value that every sample has of a unit, in turn.
+    #[inline]
+    pub(crate) fn for_each_sample(
+        &self,
+        samples: Range<usize>,
+        unit: usize,
+        mut each: impl FnMut(T),
+    ) {
+        if samples.is_empty() {
+            return;
+        }
+        self.plane.locate(samples.end - 1, unit..unit + 1);
+        let (mut place, _) = self.plane.locate(samples.start, unit..unit + 1);
+        for _ in samples {
+            // SAFETY: the plane owns the unit of these samples, which lie a stride apart.
+            each(unsafe { *place });
+            place = place.wrapping_offset(self.plane.layout.sample_stride);
+        }
+    }
+
     /// Calls `each` with the value of every unit of a stretch in turn.
     #[inline]
     pub(crate) fn for_each(&self, sample: usize, units: Range<usize>, mut each: impl FnMut(T)) {
@@ -623,6 +643,17 @@ impl<'a, T: Float> Lines<'a, T> {
     #[inline(always)]
     pub(crate) fn line_len(&self) -> usize {
         self.len
+    }
+
+    /// Where a line is written.
+    #[inline(always)]
+    pub(crate) fn written(&mut self, line: usize) -> &mut [T] {
+        assert!(self.writable && line < self.lines);
+        let target = self
+            .target
+            .wrapping_offset(line as isize * self.target_stride);
+        // SAFETY: a plane owns the line, whose values are neighbours, and is borrowed mutably.
+        unsafe { core::slice::from_raw_parts_mut(target, self.len) }
     }
 
     /// A line to read and a line to write, which are not in one place.

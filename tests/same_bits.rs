@@ -17,7 +17,7 @@ type Arrangement = (&'static [usize], isize, isize);
 
 /// Short and long samples, batches inside and outside, classes on every axis. The long ones are
 /// several leaves for every loss, so that threads can share them.
-const ARRANGEMENTS: [Arrangement; 8] = [
+const ARRANGEMENTS: [Arrangement; 10] = [
     (&[64, 100], 0, 1),
     (&[3, 70_001], 0, 1),
     (&[1, 100_003], 0, 1),
@@ -26,6 +26,8 @@ const ARRANGEMENTS: [Arrangement; 8] = [
     (&[8, 30, 37], 1, 2),
     (&[2, 9, 5003], 0, 1),
     (&[2, 5003, 9], 0, 1),
+    (&[257, 10], 0, 1),
+    (&[301, 10], 0, 1),
 ];
 
 /// Every form of the call and every layout would take long on the large ones.
@@ -304,6 +306,7 @@ fn rows_past_the_caches_agree<T: Real>() {
         "softmax_ce sparse",
         "softmax_ce dense",
         "softmax_ce sparse from_logits",
+        "softmax_ce dense from_logits",
     ];
     for name in names {
         let case = common::cases::case::<T>(name);

@@ -20,6 +20,25 @@ macro_rules! integers {
                 }
             }
 
+            /// Copies the labels of a unit of several samples, as [`get`](Self::get) gives them.
+            pub(crate) fn copy_samples(
+                &self,
+                samples: Range<usize>,
+                unit: usize,
+                to: &mut [usize],
+            ) {
+                match self {
+                    $(Self::$Variant(labels) => {
+                        let mut to = to.iter_mut();
+                        labels.for_each_sample(samples, unit, |label| {
+                            if let Some(to) = to.next() {
+                                *to = label as usize;
+                            }
+                        });
+                    })*
+                }
+            }
+
             /// Copies the labels of a stretch of units, as [`get`](Self::get) gives them.
             pub(crate) fn copy(&self, sample: usize, units: Range<usize>, to: &mut [usize]) {
                 match self {

@@ -286,6 +286,14 @@ impl<'a, T: Float> InOut<'a, T> {
         }
     }
 
+    /// A value to read.
+    #[inline(always)]
+    pub fn value(&self, at: usize) -> T {
+        assert!(at < self.len);
+        // SAFETY: the position lies within the readable run.
+        unsafe { *self.source.add(at) }
+    }
+
     /// Asks for the line that will be read `ahead` bytes behind `at`, wherever that is.
     #[inline(always)]
     pub fn prefetch<S: Isa>(&self, simd: S, at: usize, ahead: usize) {

@@ -1,9 +1,9 @@
 use super::leaf::Rows;
 use super::row::Row;
-use super::tile::{Known, PACKED, Packed, Tile};
+use super::tile::{Known, PACKED, Packed, TURNED, Tile};
 use super::{RowLabel, RowLoss};
 use crate::drivers::unit_scale::UnitScales;
-use crate::drivers::{Outputs, Plan};
+use crate::drivers::{Integers, Outputs, Plan};
 use crate::element::Element;
 use crate::simd::{Isa, Lanes, Sum};
 use crate::tensor::Lines;
@@ -53,25 +53,9 @@ where
     T: Element,
     R: RowLoss<T>,
 {
-    /// Whether rows whose classes are neighbours are better taken side by side.
-    pub(super) fn go_beside(
-        &self,
-        outputs: &mut Outputs<'_, T>,
-        samples: &Range<usize>,
-        units: &Range<usize>,
-    ) -> bool {
-        let several = samples.len() * units.len() >= SEVERAL;
-        self.classes <= SHORT
-            && several
-            && self.loss.normalises()
-            && outputs
-                .pred()
-                .rows(samples.clone(), units.clone())
-                .is_some()
-            && match &self.label {
-                RowLabel::Class(_) => true,
-                RowLabel::Shares(shares) => shares.rows(samples.clone(), units.clone()).is_some(),
-            }
+    /// Whether `count` rows that lie in lines are better taken side by side.
+    pub(super) fn go_beside(&self, count: usize) -> bool {
+        self.classes <= SHORT && count >= SEVERAL && self.loss.normalises()
     }
 
     /// How many of the next `rest` rows can be taken side by side, `units` being what is left of
@@ -85,7 +69,7 @@ where
         rest: usize,
     ) -> usize {
         if self.in_runs(outputs) {
-            return rest.min(T::LANES);
+            return rest.min(self.width(outputs));
         }
         let neighbours = match &self.label {
             RowLabel::Class(_) => usize::MAX,
@@ -95,13 +79,15 @@ where
         neighbours.min(self.width(outputs))
     }
 
-    /// How many rows stand side by side: more than a tile's where all their classes do.
+    /// How many rows stand side by side.
     #[inline]
     fn width(&self, outputs: &Outputs<'_, T>) -> usize {
-        if self.in_runs(outputs) {
-            return T::LANES;
-        }
-        let width = PACKED / self.classes / T::LANES * T::LANES;
+        let room = if self.in_runs(outputs) {
+            TURNED
+        } else {
+            PACKED
+        };
+        let width = room / self.classes / T::LANES * T::LANES;
         width.clamp(T::LANES, WIDEST)
     }
 }
@@ -218,17 +204,11 @@ where
         if let RowLabel::Class(label) = &self.rows.label {
             let mut classes = [0; 16];
             let classes = &mut classes[..rows.len()];
-            let mut place = at;
-            let mut rest = &mut *classes;
-            while !rest.is_empty() {
-                let units = (self.units.end - place.unit).min(rest.len());
-                let (head, tail) = rest.split_at_mut(units);
-                label.copy(place.sample, place.unit..place.unit + units, head);
-                rest = tail;
-                place = Place {
-                    sample: place.sample + 1,
-                    unit: self.units.start,
-                };
+            let Place { sample, unit } = at;
+            if self.units.len() == 1 {
+                label.copy_samples(sample..sample + rows.len(), unit, classes);
+            } else {
+                self.copy_labels(label, at, classes);
             }
             let mut place = at;
             for (k, &class) in classes.iter().enumerate() {
@@ -244,6 +224,21 @@ where
             max: Lanes::splat(self.simd, T::ZERO),
             left_out: Lanes::load(self.simd, &numbers),
             logit: Lanes::load(self.simd, &logits),
+        }
+    }
+
+    /// Copies the labels of rows of several samples.
+    fn copy_labels(&self, label: &Integers<'_>, at: Place, mut to: &mut [usize]) {
+        let Place {
+            mut sample,
+            mut unit,
+        } = at;
+        while !to.is_empty() {
+            let units = (self.units.end - unit).min(to.len());
+            let (head, tail) = to.split_at_mut(units);
+            label.copy(sample, unit..unit + units, head);
+            to = tail;
+            (sample, unit) = (sample + 1, self.units.start);
         }
     }
 
@@ -391,7 +386,7 @@ where
     }
 }
 
-/// Copies at most a vector of rows whose classes are neighbours side by side.
+/// Copies rows whose classes are neighbours side by side, a vector of rows and of classes at a time.
 #[inline(always)]
 fn turn_in<T: Element, S: Isa>(
     simd: S,
@@ -401,19 +396,22 @@ fn turn_in<T: Element, S: Isa>(
     to: &mut [T],
 ) {
     let mut lines = lines.expect("rows a stride apart");
-    for start in (0..lines.line_len()).step_by(T::LANES) {
-        let mut vectors = [Lanes::splat(simd, T::ZERO); 16];
-        for (vector, row) in vectors.iter_mut().zip(rows.clone()) {
-            *vector = lines.line(row).load::<S, false>(simd, start);
-        }
-        let classes = Lanes::transpose(vectors);
-        for (class, lanes) in (start..lines.line_len()).zip(classes).take(T::LANES) {
-            lanes.store(&mut to[class * width..]);
+    for first in rows.clone().step_by(T::LANES) {
+        let some = first..rows.end.min(first + T::LANES);
+        for start in (0..lines.line_len()).step_by(T::LANES) {
+            let mut vectors = [Lanes::splat(simd, T::ZERO); 16];
+            for (vector, row) in vectors.iter_mut().zip(some.clone()) {
+                *vector = lines.line(row).load::<S, false>(simd, start);
+            }
+            let turned = Lanes::transpose(vectors);
+            for (class, lanes) in (start..lines.line_len()).zip(turned).take(T::LANES) {
+                lanes.store(&mut to[class * width + first - rows.start..]);
+            }
         }
     }
 }
 
-/// Copies at most a vector of rows, which stand side by side, to where their classes are neighbours.
+/// Copies rows that stand side by side to where their classes are neighbours.
 #[inline(always)]
 fn turn_out<T: Element, S: Isa>(
     simd: S,
@@ -423,18 +421,18 @@ fn turn_out<T: Element, S: Isa>(
     from: &[T],
 ) {
     let mut lines = lines.expect("rows a stride apart");
-    for start in (0..lines.line_len()).step_by(T::LANES) {
-        let mut vectors = [Lanes::splat(simd, T::ZERO); 16];
-        for (vector, class) in vectors
-            .iter_mut()
-            .zip(start..lines.line_len())
-            .take(T::LANES)
-        {
-            *vector = Lanes::load(simd, &from[class * width..]);
-        }
-        let turned = Lanes::transpose(vectors);
-        for (row, lanes) in rows.clone().zip(turned) {
-            lines.line(row).store::<S, false>(start, lanes);
+    for first in rows.clone().step_by(T::LANES) {
+        let some = first..rows.end.min(first + T::LANES);
+        for start in (0..lines.line_len()).step_by(T::LANES) {
+            let mut vectors = [Lanes::splat(simd, T::ZERO); 16];
+            let classes = (start..lines.line_len()).take(T::LANES);
+            for (vector, class) in vectors.iter_mut().zip(classes) {
+                *vector = Lanes::load(simd, &from[class * width + first - rows.start..]);
+            }
+            let turned = Lanes::transpose(vectors);
+            for (row, lanes) in some.clone().zip(turned) {
+                lines.line(row).store::<S, false>(start, lanes);
+            }
         }
     }
 }

@@ -1,9 +1,9 @@
-use super::beside::{Beside, Place, SHORT, WIDEST};
+use super::beside::{Beside, Place, WIDEST};
+use super::direct::{Direct, Trailing};
 use super::long::LongRow;
 use super::room::{PIECE, Room};
 use super::row::{self, Backward, Forward, LeftOut, Row, Sums, first_lane, subtracted};
-use super::tile::{PACKED, Packed};
-use super::trailing::Trailing;
+use super::tile::{PACKED, Packed, TURNED};
 use super::{RowLabel, RowLoss};
 use crate::drivers::schedule::Leaf;
 use crate::drivers::unit_scale::UnitScales;
@@ -60,7 +60,7 @@ where
 }
 
 /// The work of one leaf of short rows, or of a run of samples that have one leaf each.
-struct Run<'r, 'i, 'a, 'o, T: Element, R, const DENSE: bool> {
+struct Run<'r, 'i, 'a, 'o, T, R, const DENSE: bool> {
     rows: &'r Rows<'i, T, R, DENSE>,
     plan: &'r Plan<'a, T>,
     outputs: &'r mut Outputs<'o, T>,
@@ -70,8 +70,10 @@ struct Run<'r, 'i, 'a, 'o, T: Element, R, const DENSE: bool> {
     room: Room<'r, T>,
     /// For rows side by side.
     packed: Option<Packed<'r, T>>,
-    /// For rows whose gradients go past the caches.
-    trailing: Option<Trailing<'r, 'i, T, R, DENSE>>,
+    /// Whether classes are neighbours, and rows lie a stride apart.
+    direct: bool,
+    /// For such rows whose gradients go past the caches.
+    trailing: Option<Trailing<'r, T>>,
 }
 
 impl<T, R, const DENSE: bool> Kernel for Run<'_, '_, '_, '_, T, R, DENSE>
@@ -91,6 +93,14 @@ where
         }
         let stream = self.plan.stream && self.rows.grad;
         let scales = UnitScales::new(self.plan);
+        let direct = Direct {
+            simd,
+            rows: self.rows,
+            scales: &scales,
+            samples: self.samples.clone(),
+            units: self.units.clone(),
+            stream,
+        };
         let mut losses = [T::ZERO; WIDEST];
         let mut sum = 0.0;
         let mut rest = self.samples.len() * self.units.len();
@@ -99,7 +109,7 @@ where
             unit: self.units.start,
         };
         while rest > 0 {
-            let mut count = 1;
+            let mut count = if self.direct { rest.min(WIDEST) } else { 1 };
             // One lane at a time is none the faster for rows side by side.
             if self.packed.is_some() && !S::IS_SCALAR {
                 let units = at.unit..self.units.end;
@@ -120,17 +130,15 @@ where
                     };
                     beside.run(at, count, &mut losses);
                 }
+                _ if self.direct => {
+                    let trailing = &mut self.trailing;
+                    direct.run(self.outputs, at, count, &mut losses, trailing);
+                }
                 _ => {
                     let place = (at.sample, at.unit);
                     if let Some(scale) = scales.of(at.sample, at.unit) {
-                        let (outputs, grad) = (&mut *self.outputs, scale.grad);
-                        losses[0] = match &mut self.trailing {
-                            Some(trailing) => trailing.row(simd, outputs, place, grad),
-                            None => {
-                                let room = &mut self.room;
-                                self.rows.row(simd, outputs, place, grad, room, stream)
-                            }
-                        };
+                        let (rows, room) = (self.rows, &mut self.room);
+                        losses[0] = rows.row(simd, self.outputs, place, scale.grad, room);
                     }
                 }
             }
@@ -152,7 +160,7 @@ where
             }
         }
         if let Some(trailing) = &mut self.trailing {
-            trailing.finish(simd, self.outputs);
+            direct.finish(self.outputs, trailing);
         }
         if stream {
             simd.fence();
@@ -178,7 +186,8 @@ where
         finish: bool,
     ) -> f64 {
         let in_runs = self.in_runs(outputs);
-        let beside = !in_runs || self.go_beside(outputs, &samples, &units);
+        let in_lines = in_runs && self.lie_in_lines(outputs, &samples, &units);
+        let beside = !in_runs || in_lines && self.go_beside(samples.len() * units.len());
         let (mut pieces, mut trailed, mut turned, mut columns, mut shares);
         let mut room = Room::none();
         if !in_runs {
@@ -186,13 +195,11 @@ where
             room = Room::of_pieces(&mut pieces);
         }
         let mut trailing = None;
-        if !beside && self.trails(plan, outputs, &samples, &units) {
+        let direct = in_lines && !beside;
+        if direct && plan.stream && self.grad && self.loss.normalises() {
             trailed = [[T::ZERO; LONGEST_CHUNK]; 2];
             let [exponentials, gradient] = trailed.each_mut().map(|values| &mut values[..]);
             trailing = Some(Trailing {
-                rows: self,
-                samples: samples.clone(),
-                units: units.clone(),
                 exponentials,
                 gradient,
                 before: None,
@@ -200,7 +207,7 @@ where
         }
         let mut side_by_side = None;
         if beside && in_runs {
-            turned = [[T::ZERO; SHORT * 16]; 3];
+            turned = [[T::ZERO; TURNED]; 3];
             side_by_side = Some(turned.each_mut().map(|values| &mut values[..]));
         } else if beside {
             columns = [[T::ZERO; PACKED]; 2];
@@ -221,22 +228,24 @@ where
             finish,
             room,
             packed: side_by_side,
+            direct,
             trailing,
         };
         dispatch(plan.exec.level, run)
     }
 
-    /// Whether gradients of rows whose classes are neighbours go past the caches, each beside the row
-    /// that follows.
-    fn trails(
+    /// Whether rows whose classes are neighbours lie a stride apart.
+    fn lie_in_lines(
         &self,
-        plan: &Plan<'_, T>,
         outputs: &mut Outputs<'_, T>,
         samples: &Range<usize>,
         units: &Range<usize>,
     ) -> bool {
-        let wanted = plan.stream && self.grad && self.loss.normalises();
-        wanted
+        let label = match &self.label {
+            RowLabel::Class(_) => true,
+            RowLabel::Shares(shares) => shares.rows(samples.clone(), units.clone()).is_some(),
+        };
+        label
             && outputs
                 .pred()
                 .rows(samples.clone(), units.clone())
@@ -252,7 +261,6 @@ where
         at: (usize, usize),
         grad_scale: f64,
         room: &mut Room<'_, T>,
-        stream: bool,
     ) -> T {
         let all = 0..self.classes;
         let (left_out, sums) = self.whole(simd, outputs, at, room, self.grad);
@@ -262,7 +270,7 @@ where
                 max: left_out.max,
                 factor: outcome.factor,
                 grad_scale: T::from_f64(grad_scale),
-                stream: stream && !self.loss.normalises(),
+                stream: false,
             };
             self.backward(simd, outputs, at, all, room, pass);
             self.patch(outputs, at, left_out.class, outcome.grad);
@@ -284,11 +292,14 @@ where
         let all = 0..self.classes;
         let class = self.class(at);
         if !self.loss.normalises() {
-            let sums = match class {
-                Some(class) => self.sums_of_class(outputs, at, class),
-                None => self.forward(simd, outputs, (at, all), room, (0, T::ZERO), keep),
+            let class = class.unwrap_or(0);
+            let logit = outputs.pred().class(at.0, at.1, class);
+            let sums = if DENSE {
+                self.forward(simd, outputs, (at, all), room, (0, T::ZERO), keep)
+            } else {
+                Sums::of_class(-logit.to_f64())
             };
-            return (LeftOut::of_log_probabilities(class.unwrap_or(0)), sums);
+            return (LeftOut::of_log_probabilities(class, logit), sums);
         }
         let (max, position) = self.largest(simd, outputs, at, all.clone(), room);
         let left_out = match class {
@@ -345,18 +356,6 @@ where
         }
     }
 
-    /// What a label of one class adds to the loss of log-probabilities.
-    #[inline]
-    pub(super) fn sums_of_class(
-        &self,
-        outputs: &mut Outputs<'_, T>,
-        at: (usize, usize),
-        class: usize,
-    ) -> Sums {
-        let logit = outputs.pred().class(at.0, at.1, class).to_f64();
-        Sums::of_class(-logit)
-    }
-
     /// Whether the classes of every row are neighbours in memory, in all operands.
     #[inline]
     pub(super) fn in_runs(&self, outputs: &Outputs<'_, T>) -> bool {
@@ -391,6 +390,11 @@ where
         }
     }
 
+    /// Whether a class has a gradient that a scaled exponential, or a share, cannot give.
+    pub(super) fn leaves_out(&self) -> bool {
+        self.loss.normalises() || !DENSE
+    }
+
     /// Sets the gradient that a scaled exponential cannot give, of the class that was left out.
     #[inline]
     pub(super) fn patch(
@@ -400,10 +404,9 @@ where
         class: usize,
         value: T,
     ) {
-        if DENSE && !self.loss.normalises() {
-            return;
-        }
-        if let Some(grad) = outputs.pred().grad() {
+        if self.leaves_out()
+            && let Some(grad) = outputs.pred().grad()
+        {
             grad.set_class(sample, unit, class, value);
         }
     }
@@ -506,10 +509,6 @@ where
                 let place = &mut exponentials[..part.len()];
                 grad.as_source().copy_row(sample, unit, part.clone(), place);
                 place
-            };
-            let pass = Second {
-                stream: pass.stream && direct,
-                ..pass
             };
             pass.backward(simd, InOut::in_place(place), shares, false)
                 .run::<DENSE>(self.loss.normalises());

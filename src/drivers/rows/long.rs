@@ -88,12 +88,14 @@ where
             });
             (left_out, sums)
         } else {
-            let sums = match class {
-                Some(class) => rows.sums_of_class(outputs, at, class),
-                None => added(found),
+            let class = class.unwrap_or(0);
+            let logit = outputs.pred().class(at.0, at.1, class);
+            let sums = if DENSE {
+                added(found)
+            } else {
+                Sums::of_class(-logit.to_f64())
             };
-            let left_out = LeftOut::of_log_probabilities(class.unwrap_or(0));
-            (left_out, sums)
+            (LeftOut::of_log_probabilities(class, logit), sums)
         };
         let finish = Finish {
             rows,

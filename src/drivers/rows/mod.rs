@@ -6,17 +6,17 @@
 //! A vector holds classes of one row ([`row`]) or, where rows are short or the classes no neighbours
 //! in memory, one class of several rows ([`beside`]); both add in the same order, so both give the
 //! same bits. Gradients too large for the caches go past them, each row's beside the passes over the row
-//! that follows ([`trailing`]). Rows too long for the first-level cache, or for one thread, are cut into chunks
+//! that follows ([`direct`]). Rows too long for the first-level cache, or for one thread, are cut into chunks
 //! ([`long`]).
 
 mod beside;
 mod classes;
+mod direct;
 mod leaf;
 mod long;
 mod room;
 mod row;
 mod tile;
-mod trailing;
 
 use super::schedule;
 use super::{Integers, Work};

@@ -64,10 +64,10 @@ pub(super) struct LeftOut<T> {
 
 impl<T: Element> LeftOut<T> {
     /// A class of log-probabilities, which have no exponentials.
-    pub(super) fn of_log_probabilities(class: usize) -> Self {
+    pub(super) fn of_log_probabilities(class: usize, logit: T) -> Self {
         Self {
             class,
-            logit: T::ZERO,
+            logit,
             max: T::ZERO,
             own: T::ZERO,
         }
@@ -305,11 +305,12 @@ impl<'t, T: Element, S: Isa, R: RowLoss<T>> Forward<'_, 't, T, S, R> {
         if let Some(trail) = &mut self.trail {
             trail.line(self.simd);
         }
-        let surprise = self.subtracted - self.run.load::<S, FULL>(self.simd, at);
+        let logit = self.run.load::<S, FULL>(self.simd, at);
+        let surprise = self.subtracted - logit;
         if !self.loss.normalises() {
             return [surprise, zero];
         }
-        let mut exponential = exp_nonpos(-surprise);
+        let mut exponential = exp_nonpos(logit - self.subtracted);
         if self.keep {
             self.run.store::<S, FULL>(at, exponential);
         }
@@ -404,6 +405,12 @@ impl<T: Element, S: Isa> Backward<'_, T, S> {
                 self.run.stream(at, grad);
                 at += T::LANES;
             }
+        }
+        while len - at >= 4 * T::LANES {
+            for k in 0..4 {
+                self.step::<DENSE, true>(at + k * T::LANES, normalise);
+            }
+            at += 4 * T::LANES;
         }
         while len - at >= T::LANES {
             self.step::<DENSE, true>(at, normalise);

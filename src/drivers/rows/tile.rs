@@ -10,6 +10,9 @@ use core::ops::Range;
 /// exponentials.
 pub(super) const PACKED: usize = 4096;
 
+/// The same of short rows, of which a call may have few: room for them has to be cleared.
+pub(super) const TURNED: usize = 1024;
+
 /// Rows side by side, class by class: their logits, their exponentials and then gradients, and the
 /// label's shares.
 pub(super) type Packed<'p, T> = [&'p mut [T]; 3];
