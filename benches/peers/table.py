@@ -8,6 +8,14 @@ from libraries import OURS, PEERS
 
 PRODUCTS = next(case for case in CASES if case.family == "products")
 LIMITS = ("ordinary stores", "stores past the caches")
+SUMMARY = {
+    "l2 (64,1024)", "l2 (4096,4096)", "sigmoid_bce (64,1024)", "sigmoid_bce (4096,4096)",
+    "softmax_ce (1,1000)", "softmax_ce (128,1000)", "softmax_ce (4096,1000)",
+    "softmax_ce (65536,10)", "softmax_ce (256,128256)", "softmax_ce (8,21,512,512)",
+    "kl_div (4096,1000)", "triplet (65536,128)", "cosine_embedding (65536,128)",
+    "sdml (4096,512)", "sdml_by_products (4096,512)", "ctc (32,500,32) A",
+    "ctc (16,1500,5000) C",
+}
 
 
 def limit(times):
@@ -39,6 +47,7 @@ def seconds(x):
 
 def write(results, directory):
     (directory / "table.md").write_text("\n".join(markdown(results)) + "\n")
+    (directory / "summary.md").write_text("\n".join(summary(results)) + "\n")
     with open(directory / "table.csv", "w", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(rows(results))
 
@@ -73,6 +82,21 @@ def markdown(results):
     yield from means(results)
     yield from slower(results)
     yield from multiplications(results)
+
+
+def summary(results):
+    """A few cases with the most threads, for the README."""
+    threads = max((case["threads"] for case in results["cases"]), default=1)
+    yield row("case", OURS, "best peer", "", "best peer / ours", "share of limit")
+    yield "|---|--:|--:|---|--:|--:|"
+    for case in losses(results):
+        times = case["times"]
+        if case["threads"] != threads or case["name"] not in SUMMARY or not ratio(times):
+            continue
+        best = min(peers(times), key=times.get)
+        share = f"{100 * limit(times) / times[OURS]:.0f} %" if limit(times) else ""
+        yield row(case["name"], seconds(times[OURS]), seconds(times[best]), best,
+                  f"{ratio(times):.1f}" if ratio(times) >= 1 else f"{ratio(times):.2f}", share)
 
 
 def row(*cells):
