@@ -20,7 +20,7 @@ where
     T: Element,
     L: PairLoss<T, K, J>,
 {
-    /// Entries units whose rows have several chunks.
+    /// Runs units whose rows have several chunks.
     pub(super) fn run_long(
         &self,
         plan: &Plan<'_, T>,
