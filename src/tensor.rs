@@ -330,6 +330,16 @@ impl<T> Plane<T> {
         Some((first, stride))
     }
 
+    /// Where the first of some units lies, and the stride from sample to sample. Panics unless the
+    /// units are neighbours.
+    #[inline]
+    fn stretches(&self, samples: Range<usize>, units: Range<usize>) -> (*mut T, isize) {
+        assert!(!samples.is_empty());
+        let (first, neighbours) = self.locate(samples.start, units.clone());
+        assert!(neighbours == units.len() && samples.end <= self.samples.end);
+        (first, self.layout.sample_stride)
+    }
+
     /// Whether the units of every sample are neighbours in memory.
     fn is_run(&self) -> bool {
         self.layout.units.is_run() || self.units.len() <= 1
@@ -577,6 +587,13 @@ impl<'a, T: Copy> Source<'a, T> {
 }
 
 impl<T: Float> Source<'_, T> {
+    /// The same units, which must be neighbours in memory, of several samples.
+    #[inline]
+    pub(crate) fn stretches(&self, samples: Range<usize>, units: Range<usize>) -> Lines<'_, T> {
+        let (lines, len) = (samples.len(), units.len());
+        Lines::read(self.plane.stretches(samples, units), lines, len)
+    }
+
     /// Rows that are neighbours in memory, class by class.
     pub(crate) fn columns(&self, sample: usize, units: Range<usize>) -> Lines<'_, T> {
         let (rows, classes) = (units.len(), self.plane.classes.len());
@@ -629,6 +646,16 @@ impl<'a, T: Float> Lines<'a, T> {
         }
     }
 
+    /// One line to read.
+    pub(crate) fn of_slice(values: &'a [T]) -> Self {
+        Self::read((values.as_ptr().cast_mut(), 0), 1, values.len())
+    }
+
+    /// One line to read and to overwrite.
+    pub(crate) fn of_slice_mut(values: &'a mut [T]) -> Self {
+        Self::read((values.as_mut_ptr(), 0), 1, values.len()).in_place()
+    }
+
     /// Lines to read, and as many to write elsewhere.
     pub(crate) fn copy(source: Self, target: Self) -> Self {
         assert!(target.writable && (source.lines, source.len) == (target.lines, target.len));
@@ -643,6 +670,17 @@ impl<'a, T: Float> Lines<'a, T> {
     #[inline(always)]
     pub(crate) fn line_len(&self) -> usize {
         self.len
+    }
+
+    /// A line to read.
+    #[inline(always)]
+    pub(crate) fn values(&self, line: usize) -> &[T] {
+        assert!(line < self.lines);
+        let source = self
+            .source
+            .wrapping_offset(line as isize * self.source_stride);
+        // SAFETY: a plane owns the line, whose values are neighbours and are only read.
+        unsafe { core::slice::from_raw_parts(source, self.len) }
     }
 
     /// Where a line is written.
@@ -913,6 +951,13 @@ impl<'a, T: Copy> Target<'a, T> {
 }
 
 impl<T: Float> Target<'_, T> {
+    /// The same units, which must be neighbours in memory, of several samples.
+    #[inline]
+    pub(crate) fn stretches(&mut self, samples: Range<usize>, units: Range<usize>) -> Lines<'_, T> {
+        let (lines, len) = (samples.len(), units.len());
+        Lines::read(self.plane.stretches(samples, units), lines, len).in_place()
+    }
+
     /// Rows that are neighbours in memory, class by class.
     pub(crate) fn columns(&mut self, sample: usize, units: Range<usize>) -> Lines<'_, T> {
         let (rows, classes) = (units.len(), self.plane.classes.len());

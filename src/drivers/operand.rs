@@ -43,40 +43,34 @@ impl<'a, T: Element> Operand<'a, T> {
         }
     }
 
+    /// The same units of several samples, to read and write. They must be neighbours in memory, of
+    /// input and gradient.
+    #[inline]
+    pub(crate) fn stretches(&mut self, samples: Range<usize>, units: Range<usize>) -> Lines<'_, T> {
+        match self {
+            Self::Read(pred) => pred.stretches(samples, units),
+            Self::Copy(pred, grad) => {
+                let to = grad.stretches(samples.clone(), units.clone());
+                Lines::copy(pred.stretches(samples, units), to)
+            }
+            Self::InPlace(pred) => pred.stretches(samples, units),
+        }
+    }
+
     /// A stretch of units to read and write: where they lie if they are neighbours in memory, else
     /// in `buffer`; the flag says that the gradient is still to be written from there.
-    #[inline]
     pub(crate) fn stretch<'b>(
         &'b mut self,
         sample: usize,
         units: Range<usize>,
         buffer: &'b mut [T],
-    ) -> (InOut<'b, T>, bool) {
-        let direct = match self {
-            Self::Read(pred) => return (InOut::read(pred.stretch(sample, units, buffer)), false),
-            Self::Copy(pred, grad) => {
-                pred.contiguous(sample, units.clone()) == units.len()
-                    && grad.contiguous(sample, units.clone()) == units.len()
-            }
-            Self::InPlace(pred) => pred.contiguous(sample, units.clone()) == units.len(),
-        };
-        if !direct {
-            let buffer = &mut buffer[..units.len()];
-            self.input().copy(sample, units, buffer);
-            return (InOut::in_place(buffer), true);
+    ) -> (Lines<'b, T>, bool) {
+        if self.contiguous(sample, units.clone()) == units.len() {
+            return (self.stretches(sample..sample + 1, units), false);
         }
-        let grad = |grad: &'b mut Target<'a, T>| match grad.stretch(sample, units.clone()) {
-            Some(stretch) => stretch,
-            None => unreachable!("the stretch is contiguous"),
-        };
-        match self {
-            Self::Read(_) => unreachable!("returned above"),
-            Self::Copy(pred, target) => (
-                InOut::copy(pred.stretch(sample, units.clone(), &mut []), grad(target)),
-                false,
-            ),
-            Self::InPlace(target) => (InOut::in_place(grad(target)), false),
-        }
+        let buffer = &mut buffer[..units.len()];
+        self.input().copy(sample, units, buffer);
+        (Lines::of_slice_mut(buffer), !matches!(self, Self::Read(_)))
     }
 
     /// Some classes of a row, to read: where they lie if they are neighbours in memory, else copied

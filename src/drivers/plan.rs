@@ -1,6 +1,7 @@
 use crate::Exec;
 use crate::element::Element;
 use crate::layout::Grid;
+use crate::simd::{Isa, Kernel, dispatch};
 use crate::tensor::Source;
 use core::ops::Range;
 
@@ -74,6 +75,7 @@ pub struct Plan<'a, T> {
 }
 
 /// The factors of a sample's units.
+#[derive(Clone, Copy)]
 pub struct Scale<T> {
     /// What a unit's loss is multiplied by.
     pub(crate) loss: T,
@@ -143,11 +145,14 @@ impl<T: Element> Plan<'_, T> {
     /// What losses and derivatives are multiplied by, given the weights and, in the last place,
     /// upstream.
     fn multiply(&self, weight: &[T], loss: &mut [T], grad: &mut [T]) {
-        for ((weight, loss), grad) in weight.iter().zip(loss).zip(grad) {
-            let scaled = self.weight * weight.to_f64();
-            *loss = T::from_f64(scaled);
-            *grad = T::from_f64(scaled * grad.to_f64() / self.divisor);
-        }
+        let multiply = Multiply {
+            factor: self.weight,
+            divisor: self.divisor,
+            weight,
+            loss,
+            grad,
+        };
+        dispatch(self.exec.level, multiply);
     }
 
     /// Whether a weight of 0 masks a whole sample.
@@ -169,5 +174,35 @@ impl<T: Element> Plan<'_, T> {
             1.0
         };
         T::from_f64(sum * (self.weight * weight) / self.divisor)
+    }
+}
+
+/// The factors of a stretch, in a loop that the compiler makes vectors of.
+struct Multiply<'m, T> {
+    factor: f64,
+    divisor: f64,
+    weight: &'m [T],
+    loss: &'m mut [T],
+    grad: &'m mut [T],
+}
+
+impl<T: Element> Kernel for Multiply<'_, T> {
+    type Home = Self;
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Isa>(self, _: S) {
+        let Self {
+            factor,
+            divisor,
+            weight,
+            loss,
+            grad,
+        } = self;
+        for ((weight, loss), grad) in weight.iter().zip(loss).zip(grad) {
+            let scaled = factor * weight.to_f64();
+            *loss = T::from_f64(scaled);
+            *grad = T::from_f64(scaled * grad.to_f64() / divisor);
+        }
     }
 }

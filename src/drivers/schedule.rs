@@ -37,7 +37,7 @@ pub(crate) trait Leaf<T: Element, const K: usize = 1>: Sync {
 pub(crate) fn run<T: Element, const K: usize>(
     plan: &Plan<'_, T>,
     outputs: Outputs<'_, T, K>,
-    leaf: &impl Leaf<T, K>,
+    leaf: &dyn Leaf<T, K>,
 ) {
     let work = plan
         .grid
@@ -53,17 +53,14 @@ pub(crate) fn run<T: Element, const K: usize>(
     .samples(outputs, 0..plan.grid.samples);
 }
 
-struct Schedule<'s, 'a, T, L> {
+struct Schedule<'s, 'a, T, const K: usize> {
     plan: &'s Plan<'a, T>,
-    leaf: &'s L,
+    leaf: &'s dyn Leaf<T, K>,
     threads: bool,
 }
 
-impl<T: Element, L> Schedule<'_, '_, T, L> {
-    fn samples<const K: usize>(&self, mut outputs: Outputs<'_, T, K>, samples: Range<usize>)
-    where
-        L: Leaf<T, K>,
-    {
+impl<T: Element, const K: usize> Schedule<'_, '_, T, K> {
+    fn samples(&self, mut outputs: Outputs<'_, T, K>, samples: Range<usize>) {
         let units = self.plan.grid.units;
         let work = samples
             .len()
@@ -89,15 +86,7 @@ impl<T: Element, L> Schedule<'_, '_, T, L> {
 
     /// The sum of a sample's terms: a binary tree over leaves, the left half the largest power of
     /// two of them.
-    fn leaves<const K: usize>(
-        &self,
-        mut outputs: Outputs<'_, T, K>,
-        sample: usize,
-        units: Range<usize>,
-    ) -> f64
-    where
-        L: Leaf<T, K>,
-    {
+    fn leaves(&self, mut outputs: Outputs<'_, T, K>, sample: usize, units: Range<usize>) -> f64 {
         let leaves = units.len().div_ceil(self.leaf.units());
         if leaves <= 1 {
             let samples = sample..sample + 1;

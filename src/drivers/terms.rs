@@ -29,6 +29,12 @@ pub(crate) trait Terms<T: Float, S: Isa, const J: usize> {
     /// The terms of the vector at `at`. Unless it is `FULL`, the end of the run may cut it off:
     /// terms behind the end are 0.
     fn step<const FULL: bool>(&mut self, at: usize) -> [Lanes<T, S>; J];
+
+    /// Whether whole vectors are worth steps of their own that are `FULL`.
+    #[inline(always)]
+    fn has_full_steps(&self) -> bool {
+        true
+    }
 }
 
 /// Adds the terms of a run of `len` positions to `sums`.
@@ -52,10 +58,10 @@ pub(crate) fn sum_terms<T: Float, S: Isa, const J: usize>(
         for q in 0..GROUPS {
             let count = full.min(len - at);
             let mut four = terms.part(at, count);
-            let part = if count == full {
-                group::<_, _, _, true, J>(simd, &mut four, count)
+            let part = if count == full && four.has_full_steps() {
+                full_group(simd, &mut four)
             } else {
-                group::<_, _, _, false, J>(simd, &mut four, count)
+                group(simd, &mut four, count)
             };
             at += count;
             if q % 2 == 0 {
@@ -74,23 +80,38 @@ pub(crate) fn sum_terms<T: Float, S: Isa, const J: usize>(
     }
 }
 
+/// The sum of a group of whole vectors.
 #[inline(always)]
-fn group<T: Float, S: Isa, P: Terms<T, S, J>, const FULL: bool, const J: usize>(
+fn full_group<T: Float, S: Isa, P: Terms<T, S, J>, const J: usize>(
+    simd: S,
+    terms: &mut P,
+) -> [Lanes<T, S>; J] {
+    let mut parts = [[Lanes::splat(simd, T::ZERO); J]; GROUP];
+    for (k, part) in parts.iter_mut().enumerate() {
+        *part = if S::IS_SCALAR {
+            called::<_, _, _, true, J>(terms, k * T::LANES)
+        } else {
+            terms.step::<true>(k * T::LANES)
+        };
+    }
+    tree(parts)
+}
+
+/// The sum of a group that may end before its last vector, or within one. It is a loop, since every
+/// copy of a step is compiled for each formula and level.
+#[inline(always)]
+fn group<T: Float, S: Isa, P: Terms<T, S, J>, const J: usize>(
     simd: S,
     terms: &mut P,
     len: usize,
 ) -> [Lanes<T, S>; J] {
     let mut parts = [[Lanes::splat(simd, T::ZERO); J]; GROUP];
-    let mut at = 0;
-    for part in &mut parts {
-        if FULL || at < len {
-            *part = if S::IS_SCALAR {
-                called::<_, _, _, FULL, J>(terms, at)
-            } else {
-                terms.step::<FULL>(at)
-            };
-        }
-        at += T::LANES;
+    for (k, at) in (0..len).step_by(T::LANES).enumerate() {
+        parts[k] = if S::IS_SCALAR {
+            called::<_, _, _, false, J>(terms, at)
+        } else {
+            terms.step::<false>(at)
+        };
     }
     tree(parts)
 }

@@ -1,5 +1,5 @@
 use super::lanes::run;
-use super::{Float, Isa, Lanes, Mask, Registers};
+use super::{Float, Isa, Kernel, Lanes, Level, Mask, Registers, dispatch};
 use core::marker::PhantomData;
 
 /// Bytes of a cache line and of all lanes: what is written past the caches at a time. A line that is
@@ -132,6 +132,23 @@ impl<T: Float, S: Isa> Lanes<T, S> {
 #[inline(always)]
 pub(crate) fn prefetch<T, S: Isa>(simd: S, from: &[T], ahead: usize) {
     simd.prefetch(from.as_ptr().cast::<u8>().wrapping_add(ahead));
+}
+
+/// Orders what kernels of `level` wrote past the caches before everything that follows.
+pub(crate) fn fence(level: Level) {
+    struct Fence;
+
+    impl Kernel for Fence {
+        type Home = Self;
+        type Output = ();
+
+        #[inline(always)]
+        fn run<S: Isa>(self, simd: S) {
+            simd.fence();
+        }
+    }
+
+    dispatch(level, Fence);
 }
 
 /// A copy past the caches, in whole lines but for the first and the last, that goes on a line at a
@@ -325,17 +342,6 @@ impl<'a, T: Float> InOut<'a, T> {
             // SAFETY: the mask's lanes lie within the writable run.
             unsafe { lanes.store_raw_masked(Mask::first(lanes.simd, rest), self.target.add(at)) }
         }
-    }
-
-    /// What is read and what is written, which are not one run.
-    #[inline(always)]
-    pub fn apart(self) -> (&'a [T], &'a mut [T]) {
-        assert!(self.writable == self.len && !core::ptr::eq(self.source, self.target));
-        // SAFETY: the run is readable.
-        let source = unsafe { core::slice::from_raw_parts(self.source, self.len) };
-        // SAFETY: all of the run is writable, and it is not what is read.
-        let target = unsafe { core::slice::from_raw_parts_mut(self.target, self.writable) };
-        (source, target)
     }
 
     /// The same values to read, and somewhere else to write as many.

@@ -31,6 +31,6 @@ pub use lanes::{Bits, Lanes, Mask};
 pub use level::Level;
 pub(crate) use level::{Kernel, dispatch};
 pub use memory::InOut;
-pub(crate) use memory::{Trail, prefetch};
+pub(crate) use memory::{Trail, fence, prefetch};
 pub use registers::Registers;
-pub(crate) use sum::Sum;
+pub(crate) use sum::{LaneTotals, Sum};

@@ -11,6 +11,10 @@ pub(crate) struct Sum<S: Isa> {
     lanes: [<f64 as Float>::Many<S, <f64 as Float>::Vector<S>>; 2],
 }
 
+/// What a [`Sum`] holds, lane by lane, between two kernels.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct LaneTotals([f64; 16]);
+
 impl<S: Isa> Sum<S> {
     #[inline(always)]
     pub(crate) fn zero(simd: S) -> Self {
@@ -19,6 +23,23 @@ impl<S: Isa> Sum<S> {
             simd,
             lanes: [zeros; 2],
         }
+    }
+
+    /// Goes on where another kernel has stopped.
+    #[inline(always)]
+    pub(crate) fn resume(simd: S, totals: &LaneTotals) -> Self {
+        let low = Lanes::<f64, S>::load(simd, &totals.0[..8]);
+        let high = Lanes::<f64, S>::load(simd, &totals.0[8..]);
+        Self {
+            simd,
+            lanes: [low.registers, high.registers],
+        }
+    }
+
+    /// Each lane's sum, for another kernel to go on with.
+    #[inline(always)]
+    pub(crate) fn totals(self) -> LaneTotals {
+        LaneTotals(self.to_array())
     }
 
     /// The token that the sum carries.

@@ -1,0 +1,254 @@
+//! Losses of one prediction at a time.
+//!
+//! The driver finds the memory of a stretch of neighbouring units and hands it to the formula's kernel
+//! ([`stretch`]), the only part that is compiled for each formula and instruction set. What does not lie
+//! in runs is copied to and from a room of its own ([`room`]), a block at a time.
+
+mod room;
+mod stretch;
+
+use super::plan::Scale;
+use super::schedule::{self, Leaf};
+use super::terms::block;
+use super::{Outputs, Plan, Work};
+use crate::element::Element;
+use crate::simd::{Isa, LaneTotals, Lanes, fence};
+use crate::tensor::{Lines, Source};
+use core::ops::Range;
+use room::Room;
+use stretch::{Formula, Kernels, Stretches};
+
+/// A loss of one prediction at a time: one formula gives the value and its derivative.
+///
+/// `inputs` are the label and, for some losses, more (a weight of positive examples, say).
+pub trait Elementwise<T: Element, const K: usize>: Copy + Send + Sync {
+    fn eval<S: Isa>(self, pred: Lanes<T, S>, inputs: [Lanes<T, S>; K]) -> ValueGrad<T, S>;
+}
+
+/// A loss and its derivative with respect to the prediction.
+#[derive(Clone, Copy)]
+pub struct ValueGrad<T: Element, S: Isa> {
+    pub(crate) value: Lanes<T, S>,
+    pub(crate) grad: Lanes<T, S>,
+}
+
+/// Vectors in a leaf: 64 KiB of each operand, enough to hide a task's cost, few enough to share.
+const LEAF_VECTORS: usize = 1024;
+
+/// Computes an elementwise loss, its gradient, or both.
+pub(crate) fn run<T: Element, const K: usize>(
+    formula: impl Elementwise<T, K>,
+    work: Work<'_, T, [Source<'_, T>; K]>,
+) {
+    let Work {
+        plan,
+        inputs,
+        mut outputs,
+    } = work;
+    let loss = outputs.each.is_some() || outputs.totals.is_some();
+    let grad = outputs.wants_gradient();
+    let kernels: &dyn Kernels<T, K> = match (loss, grad) {
+        (true, true) => &Formula::<_, true, true>(formula),
+        (true, false) => &Formula::<_, true, false>(formula),
+        (false, _) => &Formula::<_, false, true>(formula),
+    };
+    let driver = Driver {
+        kernels,
+        inputs,
+        grad,
+    };
+    schedule::run(plan, outputs, &driver);
+}
+
+struct Driver<'i, T, const K: usize> {
+    kernels: &'i dyn Kernels<T, K>,
+    inputs: [Source<'i, T>; K],
+    /// Whether the gradient is wanted.
+    grad: bool,
+}
+
+impl<T: Element, const K: usize> Leaf<T> for Driver<'_, T, K> {
+    fn units(&self) -> usize {
+        LEAF_VECTORS * T::LANES
+    }
+
+    fn cost(&self) -> usize {
+        1
+    }
+
+    fn run(
+        &self,
+        plan: &Plan<'_, T>,
+        outputs: &mut Outputs<'_, T>,
+        samples: Range<usize>,
+        units: Range<usize>,
+        finish: bool,
+    ) -> f64 {
+        let in_runs =
+            plan.is_uniform() && outputs.is_run() && self.inputs.iter().all(|input| input.is_run());
+        let stream = self.grad && plan.stream;
+        let run = Run {
+            driver: self,
+            plan,
+            outputs,
+            units,
+            finish,
+        };
+        if in_runs && !stream {
+            return run.samples(samples, &mut Room::none());
+        }
+        run.samples_with_room(samples, !in_runs, stream)
+    }
+}
+
+/// The work of one leaf, or of a run of samples that have one leaf each.
+struct Run<'r, 'i, 'a, 'o, T, const K: usize> {
+    driver: &'r Driver<'i, T, K>,
+    plan: &'r Plan<'a, T>,
+    outputs: &'r mut Outputs<'o, T>,
+    units: Range<usize>,
+    finish: bool,
+}
+
+impl<T: Element, const K: usize> Run<'_, '_, '_, '_, T, K> {
+    /// A function of its own, so that who needs no room does not wait until it is cleared.
+    #[inline(never)]
+    fn samples_with_room(self, samples: Range<usize>, copied: bool, stream: bool) -> f64 {
+        let (mut copies, mut streamed);
+        let mut room = Room::none();
+        if copied {
+            copies = room::Copies::new();
+            room.copies = Some(&mut copies);
+        }
+        if stream {
+            streamed = [[T::ZERO; room::STREAMED]; 2];
+            room.streamed = streamed.each_mut().map(|buffer| &mut buffer[..]);
+        }
+        let level = self.plan.exec.level;
+        let sum = self.samples(samples, &mut room);
+        if stream {
+            fence(level);
+        }
+        sum
+    }
+
+    fn samples(mut self, samples: Range<usize>, room: &mut Room<'_, T, K>) -> f64 {
+        let shared = self.plan.is_constant().then(|| self.scale(0));
+        let mut sum = 0.0;
+        for first in samples.clone().step_by(stretch::SAMPLES) {
+            let some = first..samples.end.min(first + stretch::SAMPLES);
+            let mut scales = [const { None }; stretch::SAMPLES];
+            let mut sums = [0.0; stretch::SAMPLES];
+            for (scale, sample) in scales.iter_mut().zip(some.clone()) {
+                *scale = shared.unwrap_or_else(|| self.scale(sample));
+            }
+            let (scales, sums) = (&scales[..some.len()], &mut sums[..some.len()]);
+            if room.copies.is_some() {
+                for (k, sample) in some.clone().enumerate() {
+                    self.in_blocks(sample, &scales[k..k + 1], &mut sums[k..k + 1], room);
+                }
+            } else if !self.units.is_empty() {
+                self.in_lines(some.clone(), scales, sums, room);
+            }
+            for (sample, (scale, total)) in some.zip(scales.iter().zip(sums)) {
+                if scale.is_none() {
+                    self.outputs.mask(sample, self.units.clone());
+                }
+                sum = *total;
+                if self.finish {
+                    self.outputs.finish(self.plan, sample, sum);
+                }
+            }
+        }
+        sum
+    }
+
+    /// The factors of a sample's units, unless it is masked.
+    fn scale(&self, sample: usize) -> Option<Scale<T>> {
+        (!self.plan.is_masked(sample)).then(|| self.plan.scale(sample))
+    }
+
+    /// Computes the units of some samples, all of which lie in runs.
+    fn in_lines(
+        &mut self,
+        samples: Range<usize>,
+        scales: &[Option<Scale<T>>],
+        sums: &mut [f64],
+        room: &mut Room<'_, T, K>,
+    ) {
+        let units = &self.units;
+        let inputs = self.driver.inputs.each_ref();
+        let each = self.outputs.each.as_mut();
+        let stretches = Stretches {
+            inputs: inputs.map(|input| input.stretches(samples.clone(), units.clone())),
+            factors: None,
+            each: each.map(|each| each.stretches(samples.clone(), units.clone())),
+            pred: self.outputs.operands[0].stretches(samples, units.clone()),
+            scales,
+            carried: None,
+            buffers: room.streamed.each_mut().map(|buffer| &mut **buffer),
+        };
+        let kernels = self.driver.kernels;
+        kernels.run(self.plan.exec.level, stretches, sums);
+    }
+
+    /// Computes the units of a sample, a block at a time.
+    fn in_blocks(
+        &mut self,
+        sample: usize,
+        scale: &[Option<Scale<T>>],
+        sums: &mut [f64],
+        room: &mut Room<'_, T, K>,
+    ) {
+        let Some(copies) = &mut room.copies else {
+            return;
+        };
+        let mut carried = LaneTotals::default();
+        for at in self.units.clone().step_by(block::<T>()) {
+            let units = at..self.units.end.min(at + block::<T>());
+            let len = units.len();
+            let mut buffers = copies.inputs.iter_mut();
+            let inputs = self.driver.inputs.each_ref().map(|input| {
+                let buffer = buffers.next().expect("a buffer for each input");
+                Lines::of_slice(input.stretch(sample, units.clone(), buffer))
+            });
+            let mut factors = None;
+            if !self.plan.is_uniform() {
+                let [weight, loss, grad] = copies.factors.each_mut().map(|buffer| &mut buffer[..]);
+                let buffers = [&mut *weight, &mut *loss, &mut *grad];
+                self.plan.factors(sample, units.clone(), buffers);
+                factors = Some([&weight[..len], &loss[..len], &grad[..len]]);
+            }
+            let mut each_copied = false;
+            let each = self.outputs.each.as_mut().map(|each| {
+                let (place, copied) = each.stretch_or(sample, units.clone(), &mut copies.each);
+                each_copied = copied;
+                Lines::of_slice_mut(place)
+            });
+            let (pred, copied) = self.outputs.operands[0].stretch(sample, units, &mut copies.pred);
+            let [first, second] = &mut room.streamed;
+            let mut buffers = [&mut [][..], &mut [][..]];
+            if !copied {
+                buffers = [first, second];
+            }
+            let stretches = Stretches {
+                pred,
+                inputs,
+                factors,
+                each,
+                scales: scale,
+                carried: Some(&mut carried),
+                buffers,
+            };
+            let kernels = self.driver.kernels;
+            kernels.run(self.plan.exec.level, stretches, sums);
+
+            if copied && let Some(grad) = self.outputs.pred().grad() {
+                grad.write(sample, at, &copies.pred[..len]);
+            }
+            if each_copied && let Some(each) = &mut self.outputs.each {
+                each.write(sample, at, &copies.each[..len]);
+            }
+        }
+    }
+}

@@ -1,0 +1,329 @@
+use super::room::STREAMED;
+use super::{Elementwise, ValueGrad};
+use crate::drivers::plan::Scale;
+use crate::drivers::terms::{Terms, sum_terms};
+use crate::element::Element;
+use crate::simd::{
+    InOut, Isa, Kernel, LaneTotals, Lanes, Level, Mask, Sum, Trail, dispatch, prefetch,
+};
+use crate::tensor::Lines;
+
+/// How many bytes ahead memory is asked for.
+const AHEAD: usize = 1536;
+
+/// The same beside stores past the caches, which delay what is read.
+const AHEAD_OF_STORES: usize = 2048;
+
+/// The same for a page that gradients will be written to: finding it takes the processor longer than a
+/// line does.
+const PAGES_AHEAD: usize = 8192;
+
+/// Samples whose stretches a kernel computes at a time.
+pub(super) const SAMPLES: usize = 16;
+
+/// Neighbouring units, the same ones of some samples, a line for each sample, and everything that
+/// belongs to them.
+pub(super) struct Stretches<'s, T, const K: usize> {
+    pub(super) pred: Lines<'s, T>,
+    pub(super) inputs: [Lines<'s, T>; K],
+    /// Each unit's weight and what its loss and its derivative are multiplied by, where these are
+    /// not the same for all. There is only one sample then.
+    pub(super) factors: Option<[&'s [T]; 3]>,
+    pub(super) each: Option<Lines<'s, T>>,
+    /// The factors of each sample, unless it is masked.
+    pub(super) scales: &'s [Option<Scale<T>>],
+    /// What the terms before these have summed, where the stretches are a sample's next block.
+    pub(super) carried: Option<&'s mut LaneTotals>,
+    /// Buffers through which gradients are written past the caches; empty where they are not.
+    pub(super) buffers: [&'s mut [T]; 2],
+}
+
+/// A formula that is compiled for every level.
+pub(super) trait Kernels<T, const K: usize>: Sync {
+    /// Computes stretches and writes the sum of each sample's terms.
+    fn run(&self, level: Level, stretches: Stretches<'_, T, K>, sums: &mut [f64]);
+}
+
+/// A formula, compiled for what is wanted of it.
+pub(super) struct Formula<E, const LOSS: bool, const GRAD: bool>(pub(super) E);
+
+impl<T, E, const K: usize, const LOSS: bool, const GRAD: bool> Kernels<T, K>
+    for Formula<E, LOSS, GRAD>
+where
+    T: Element,
+    E: Elementwise<T, K>,
+{
+    fn run(&self, level: Level, stretches: Stretches<'_, T, K>, sums: &mut [f64]) {
+        let run = Run::<_, _, K, LOSS, GRAD> {
+            formula: self.0,
+            stretches,
+            sums,
+        };
+        dispatch(level, run);
+    }
+}
+
+struct Run<'r, 's, T, E, const K: usize, const LOSS: bool, const GRAD: bool> {
+    formula: E,
+    stretches: Stretches<'s, T, K>,
+    sums: &'r mut [f64],
+}
+
+impl<T, E, const K: usize, const LOSS: bool, const GRAD: bool> Kernel
+    for Run<'_, '_, T, E, K, LOSS, GRAD>
+where
+    T: Element,
+    E: Elementwise<T, K>,
+{
+    type Home = E;
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Isa>(self, simd: S) {
+        let Stretches {
+            mut pred,
+            inputs: lines,
+            factors,
+            mut each,
+            scales,
+            mut carried,
+            buffers: [first, second],
+        } = self.stretches;
+        let len = pred.line_len();
+        for (line, (scale, total)) in scales.iter().zip(self.sums).enumerate() {
+            let Some(scale) = scale else {
+                continue;
+            };
+            let mut inputs = [&[][..]; K];
+            for (input, lines) in inputs.iter_mut().zip(&lines) {
+                *input = lines.values(line);
+            }
+            let past_caches = GRAD && !first.is_empty();
+            let (io, grad) = if past_caches {
+                let (pred, grad) = pred.read_and_written(line, line);
+                (InOut::read(pred), grad)
+            } else {
+                (pred.line(line), &mut [][..])
+            };
+            let mut vectors = Vectors::<'_, '_, _, _, _, K, LOSS, GRAD> {
+                simd,
+                formula: self.formula,
+                io,
+                inputs,
+                factors,
+                each: each.as_mut().map(|each| each.written(line)),
+                loss_scale: Lanes::splat(simd, scale.loss),
+                grad_scale: Lanes::splat(simd, scale.grad),
+                trail: None,
+            };
+            let mut sums = [match &carried {
+                Some(carried) => Sum::resume(simd, carried),
+                None => Sum::zero(simd),
+            }];
+            if past_caches {
+                let buffers = [&mut *first, &mut *second];
+                vectors.sum_past_caches(grad, buffers, &mut sums);
+            } else {
+                sum_terms(simd, &mut vectors, len, &mut sums);
+            }
+            *total = sums[0].fold();
+            if let Some(carried) = &mut carried {
+                **carried = sums[0].totals();
+            }
+        }
+    }
+}
+
+/// A stretch as vectors.
+struct Vectors<'s, 't, T: Element, S: Isa, E, const K: usize, const LOSS: bool, const GRAD: bool> {
+    simd: S,
+    formula: E,
+    io: InOut<'s, T>,
+    inputs: [&'s [T]; K],
+    factors: Option<[&'s [T]; 3]>,
+    each: Option<&'s mut [T]>,
+    loss_scale: Lanes<T, S>,
+    grad_scale: Lanes<T, S>,
+    /// Gradients on their way past the caches, where they take it.
+    trail: Option<&'s mut Trail<'t, T>>,
+}
+
+impl<'t, T, S, E, const K: usize, const LOSS: bool, const GRAD: bool> Terms<T, S, 1>
+    for Vectors<'_, 't, T, S, E, K, LOSS, GRAD>
+where
+    T: Element,
+    S: Isa,
+    E: Elementwise<T, K>,
+{
+    type Part<'p>
+        = Vectors<'p, 't, T, S, E, K, LOSS, GRAD>
+    where
+        Self: 'p;
+
+    #[inline(always)]
+    fn part(&mut self, at: usize, len: usize) -> Self::Part<'_> {
+        let mut inputs = self.inputs;
+        for input in &mut inputs {
+            *input = &input[at..at + len];
+        }
+        let mut factors = self.factors;
+        if let Some(factors) = &mut factors {
+            for factor in factors {
+                *factor = &factor[at..at + len];
+            }
+        }
+        let each = self.each.as_mut().map(|each| &mut each[at..at + len]);
+        Vectors {
+            io: self.io.part(at, len),
+            inputs,
+            factors,
+            each,
+            trail: self.trail.as_deref_mut(),
+            ..*self
+        }
+    }
+
+    #[inline(always)]
+    fn step<const FULL: bool>(&mut self, at: usize) -> [Lanes<T, S>; 1] {
+        [self.term::<FULL>(at)]
+    }
+
+    #[inline(always)]
+    fn has_full_steps(&self) -> bool {
+        self.factors.is_none()
+    }
+}
+
+impl<T, S, E, const K: usize, const LOSS: bool, const GRAD: bool>
+    Vectors<'_, '_, T, S, E, K, LOSS, GRAD>
+where
+    T: Element,
+    S: Isa,
+    E: Elementwise<T, K>,
+{
+    /// Sums the terms of all units; their gradients go to `grad` past the caches, those of one buffer
+    /// while the next is filled. Of a single block there is no next.
+    #[inline(always)]
+    fn sum_past_caches(
+        &mut self,
+        grad: &mut [T],
+        [mut filled, mut emptied]: [&mut [T]; 2],
+        sums: &mut [Sum<S>; 1],
+    ) {
+        let (simd, len) = (self.simd, grad.len());
+        let mut before = 0..0;
+        while before.end < len {
+            let units = before.end..len.min(before.end + STREAMED);
+            // A line of a page that is written soon, so that it is found by then.
+            prefetch(simd, &grad[units.start..], PAGES_AHEAD);
+            let mut trail = Trail::new(simd, &emptied[..before.len()], &mut grad[before]);
+            let part = self.part(units.start, units.len());
+            let mut part = Vectors::<'_, '_, _, _, _, K, LOSS, GRAD> {
+                io: part.io.written_to(&mut filled[..units.len()]),
+                trail: Some(&mut trail),
+                ..part
+            };
+            sum_terms(simd, &mut part, units.len(), sums);
+            trail.finish(simd);
+            core::mem::swap(&mut filled, &mut emptied);
+            before = units;
+        }
+        Trail::new(simd, &emptied[..before.len()], &mut grad[before]).finish(simd);
+    }
+
+    /// The terms of the vector at `at`, which is `FULL` only where all units have the same factors.
+    #[inline(always)]
+    fn term<const FULL: bool>(&mut self, at: usize) -> Lanes<T, S> {
+        let simd = self.simd;
+        let zero = Lanes::splat(simd, T::ZERO);
+        if FULL {
+            let ahead = match &mut self.trail {
+                Some(trail) => {
+                    trail.line(simd);
+                    AHEAD_OF_STORES
+                }
+                None => AHEAD,
+            };
+            self.io.prefetch(simd, at, ahead);
+            for input in self.inputs {
+                prefetch(simd, &input[at..], ahead);
+            }
+            if GRAD && self.trail.is_none() {
+                self.io.prefetch_target(simd, at, ahead);
+            }
+        }
+        let pred = self.io.load::<S, FULL>(simd, at);
+        let mut inputs = [pred; K];
+        for (lanes, input) in inputs.iter_mut().zip(self.inputs) {
+            *lanes = load::<T, S, FULL>(simd, &input[at..]);
+        }
+        let ValueGrad { value, grad } = eval(self.formula, pred, inputs);
+        let mut term = value;
+        let mut loss = self.loss_scale * value;
+        let mut scaled = self.grad_scale * grad;
+        if !FULL && let Some([weight, loss_scale, grad_scale]) = self.factors {
+            let weight = load::<T, S, FULL>(simd, &weight[at..]);
+            let masked = weight.eq(zero);
+            term = masked.select(zero, weight * value);
+            loss = masked.select(zero, load::<T, S, FULL>(simd, &loss_scale[at..]) * value);
+            scaled = masked.select(zero, load::<T, S, FULL>(simd, &grad_scale[at..]) * grad);
+        }
+        if GRAD {
+            self.io.store::<S, FULL>(at, scaled);
+        }
+        if !LOSS {
+            return zero;
+        }
+        if let Some(each) = &mut self.each {
+            store::<T, S, FULL>(loss, &mut each[at..]);
+        }
+        if FULL {
+            term
+        } else {
+            Mask::first(simd, self.io.len() - at).select(term, zero)
+        }
+    }
+}
+
+/// Evaluates the formula; on the scalar level as a call, which every use of the formula shares.
+#[inline(always)]
+fn eval<T: Element, S: Isa, const K: usize>(
+    formula: impl Elementwise<T, K>,
+    pred: Lanes<T, S>,
+    inputs: [Lanes<T, S>; K],
+) -> ValueGrad<T, S> {
+    if S::IS_SCALAR {
+        called(formula, pred, inputs)
+    } else {
+        formula.eval(pred, inputs)
+    }
+}
+
+#[inline(never)]
+fn called<T: Element, S: Isa, const K: usize>(
+    formula: impl Elementwise<T, K>,
+    pred: Lanes<T, S>,
+    inputs: [Lanes<T, S>; K],
+) -> ValueGrad<T, S> {
+    formula.eval(pred, inputs)
+}
+
+/// Loads a vector, whole or as far as there is one.
+#[inline(always)]
+fn load<T: Element, S: Isa, const FULL: bool>(simd: S, from: &[T]) -> Lanes<T, S> {
+    if FULL {
+        Lanes::load(simd, from)
+    } else {
+        Lanes::load_partial(simd, from)
+    }
+}
+
+/// Stores a vector, whole or as far as there is room.
+#[inline(always)]
+fn store<T: Element, S: Isa, const FULL: bool>(lanes: Lanes<T, S>, to: &mut [T]) {
+    if FULL {
+        lanes.store(to)
+    } else {
+        lanes.store_partial(to)
+    }
+}
