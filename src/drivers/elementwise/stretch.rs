@@ -34,7 +34,8 @@ pub(super) struct Stretches<'s, T, const K: usize> {
     pub(super) scales: &'s [Option<Scale<T>>],
     /// What the terms before these have summed, where the stretches are a sample's next block.
     pub(super) carried: Option<&'s mut LaneTotals>,
-    /// Buffers through which gradients are written past the caches; empty where they are not.
+    /// Buffers through which gradients are written past the caches, beside losses alone; empty where
+    /// they are not.
     pub(super) buffers: [&'s mut [T]; 2],
 }
 
@@ -44,7 +45,7 @@ pub(super) trait Kernels<T, const K: usize>: Sync {
     fn run(&self, level: Level, stretches: Stretches<'_, T, K>, sums: &mut [f64]);
 }
 
-/// A formula, compiled for what is wanted of it.
+/// A formula, compiled for what is wanted of it. Only where both are, gradients go past the caches.
 pub(super) struct Formula<E, const LOSS: bool, const GRAD: bool>(pub(super) E);
 
 impl<T, E, const K: usize, const LOSS: bool, const GRAD: bool> Kernels<T, K>
@@ -98,7 +99,7 @@ where
             for (input, lines) in inputs.iter_mut().zip(&lines) {
                 *input = lines.values(line);
             }
-            let past_caches = GRAD && !first.is_empty();
+            let past_caches = LOSS && GRAD && !first.is_empty();
             let (io, grad) = if past_caches {
                 let (pred, grad) = pred.read_and_written(line, line);
                 (InOut::read(pred), grad)
