@@ -59,7 +59,7 @@ pub(crate) fn sum_terms<T: Float, S: Isa, const J: usize>(
             let count = full.min(len - at);
             let mut four = terms.part(at, count);
             let part = if count == full && four.has_full_steps() {
-                full_group(simd, &mut four)
+                full_group(&mut four)
             } else {
                 group(simd, &mut four, count)
             };
@@ -83,18 +83,13 @@ pub(crate) fn sum_terms<T: Float, S: Isa, const J: usize>(
 /// The sum of a group of whole vectors.
 #[inline(always)]
 fn full_group<T: Float, S: Isa, P: Terms<T, S, J>, const J: usize>(
-    simd: S,
     terms: &mut P,
 ) -> [Lanes<T, S>; J] {
-    let mut parts = [[Lanes::splat(simd, T::ZERO); J]; GROUP];
-    for (k, part) in parts.iter_mut().enumerate() {
-        *part = if S::IS_SCALAR {
-            called::<_, _, _, true, J>(terms, k * T::LANES)
-        } else {
-            terms.step::<true>(k * T::LANES)
-        };
-    }
-    tree(parts)
+    let a = step::<_, _, _, true, J>(terms, 0);
+    let b = step::<_, _, _, true, J>(terms, T::LANES);
+    let c = step::<_, _, _, true, J>(terms, 2 * T::LANES);
+    let d = step::<_, _, _, true, J>(terms, 3 * T::LANES);
+    tree([a, b, c, d])
 }
 
 /// The sum of a group that may end before its last vector, or within one. It is a loop, since every
@@ -107,16 +102,24 @@ fn group<T: Float, S: Isa, P: Terms<T, S, J>, const J: usize>(
 ) -> [Lanes<T, S>; J] {
     let mut parts = [[Lanes::splat(simd, T::ZERO); J]; GROUP];
     for (k, at) in (0..len).step_by(T::LANES).enumerate() {
-        parts[k] = if S::IS_SCALAR {
-            called::<_, _, _, false, J>(terms, at)
-        } else {
-            terms.step::<false>(at)
-        };
+        parts[k] = step::<_, _, _, false, J>(terms, at);
     }
     tree(parts)
 }
 
-/// A step as a call: eight copies of each would keep the compiler busy for minutes on a level that is
+#[inline(always)]
+fn step<T: Float, S: Isa, P: Terms<T, S, J>, const FULL: bool, const J: usize>(
+    terms: &mut P,
+    at: usize,
+) -> [Lanes<T, S>; J] {
+    if S::IS_SCALAR {
+        called::<_, _, _, FULL, J>(terms, at)
+    } else {
+        terms.step::<FULL>(at)
+    }
+}
+
+/// A step as a call: several copies of each would keep the compiler busy for minutes on a level that is
 /// for correctness, not for speed.
 #[inline(never)]
 fn called<T: Float, S: Isa, P: Terms<T, S, J>, const FULL: bool, const J: usize>(

@@ -76,6 +76,11 @@ impl Level {
         None
     }
 
+    /// Whether it is the level of one lane at a time.
+    pub(crate) fn is_scalar(self) -> bool {
+        matches!(self.0, Token::Scalar(_))
+    }
+
     /// The level's name: `"scalar"`, `"v3"`, `"v4"` or `"neon"`.
     pub fn name(self) -> &'static str {
         match self.0 {

@@ -1,11 +1,12 @@
 use super::leaf::Rows;
+use super::place::Place;
 use super::row::Row;
 use super::tile::{Known, PACKED, Packed, TURNED, Tile};
 use super::{RowLabel, RowLoss};
 use crate::drivers::unit_scale::UnitScales;
 use crate::drivers::{Integers, Outputs, Plan};
 use crate::element::Element;
-use crate::simd::{Isa, Lanes, Sum};
+use crate::simd::{Isa, Kernel, Lanes, Sum};
 use crate::tensor::Lines;
 use core::ops::Range;
 
@@ -18,35 +19,6 @@ const SEVERAL: usize = 8;
 
 /// The most rows that are copied at a time.
 pub(super) const WIDEST: usize = 256;
-
-/// A unit of a sample.
-#[derive(Clone, Copy)]
-pub(super) struct Place {
-    pub(super) sample: usize,
-    pub(super) unit: usize,
-}
-
-impl Place {
-    /// How many places there are before, where `samples` have `units` each.
-    #[inline(always)]
-    pub(super) fn number(self, samples: &Range<usize>, units: &Range<usize>) -> usize {
-        (self.sample - samples.start) * units.len() + self.unit - units.start
-    }
-
-    /// The next place, where each sample has `units`.
-    #[inline(always)]
-    pub(super) fn next(self, units: &Range<usize>) -> Self {
-        let unit = self.unit + 1;
-        if unit < units.end {
-            Self { unit, ..self }
-        } else {
-            Self {
-                sample: self.sample + 1,
-                unit: units.start,
-            }
-        }
-    }
-}
 
 impl<T, R, const DENSE: bool> Rows<'_, T, R, DENSE>
 where
@@ -81,7 +53,7 @@ where
 
     /// How many rows stand side by side.
     #[inline]
-    fn width(&self, outputs: &Outputs<'_, T>) -> usize {
+    pub(super) fn width(&self, outputs: &Outputs<'_, T>) -> usize {
         let room = if self.in_runs(outputs) {
             TURNED
         } else {
@@ -94,8 +66,7 @@ where
 
 /// Rows that are copied side by side, which makes runs of what lies apart in memory, and whole
 /// vectors of short rows.
-pub(super) struct Beside<'r, 'i, 'a, 'o, 'p, T: Element, S, R, const DENSE: bool> {
-    pub(super) simd: S,
+pub(super) struct Beside<'r, 'i, 'a, 'o, 'p, T: Element, R, const DENSE: bool> {
     pub(super) rows: &'r Rows<'i, T, R, DENSE>,
     pub(super) plan: &'r Plan<'a, T>,
     pub(super) scales: &'r UnitScales<'r, 'a, T>,
@@ -104,42 +75,63 @@ pub(super) struct Beside<'r, 'i, 'a, 'o, 'p, T: Element, S, R, const DENSE: bool
     /// The units of every sample.
     pub(super) units: Range<usize>,
     pub(super) packed: &'r mut Packed<'p, T>,
+    /// The first row.
+    pub(super) at: Place,
+    /// A place for the loss of each row; gradients are written, where they are wanted.
+    pub(super) losses: &'r mut [T],
 }
 
-impl<'p, T, S, R, const DENSE: bool> Beside<'_, '_, '_, '_, 'p, T, S, R, DENSE>
+impl<T, R, const DENSE: bool> Kernel for Beside<'_, '_, '_, '_, '_, T, R, DENSE>
 where
     T: Element,
-    S: Isa,
     R: RowLoss<T>,
 {
-    /// The losses of `count` rows, and their gradients.
+    type Home = R;
+    type Output = ();
+
     #[inline(always)]
-    pub(super) fn run(&mut self, at: Place, count: usize, losses: &mut [T; WIDEST]) {
+    fn run<S: Isa>(mut self, simd: S) {
+        if S::IS_SCALAR {
+            unreachable!("one lane at a time is none the faster for rows side by side");
+        }
         let width = self.rows.width(self.outputs);
-        let classes = self.rows.classes;
+        let (at, classes, count) = (self.at, self.rows.classes, self.losses.len());
         let whole = classes <= PACKED / width;
         if whole {
-            self.fetch(at, count, width, 0..classes);
+            self.fetch(simd, at, count, width, 0..classes);
         }
         let mut place = at;
         for first in (0..count).step_by(T::LANES) {
             let rows = (count - first).min(T::LANES);
-            let found = self.tile(place, first..first + rows, width, whole);
-            found.store(&mut losses[first..]);
+            let found = self.tile(simd, place, first..first + rows, width, whole);
+            found.store_partial(&mut self.losses[first..first + rows]);
             for _ in 0..rows {
                 place = place.next(&self.units);
             }
         }
         if self.rows.grad && whole {
-            self.put(at, count, width, 0..classes);
+            self.put(simd, at, count, width, 0..classes);
         }
     }
+}
 
+impl<'p, T, R, const DENSE: bool> Beside<'_, '_, '_, '_, 'p, T, R, DENSE>
+where
+    T: Element,
+    R: RowLoss<T>,
+{
     /// The losses of some of the rows at hand, and their gradients. Unless their `whole` rows have
     /// been fetched, they are fetched part by part, and their exponentials computed twice.
     #[inline(always)]
-    fn tile(&mut self, at: Place, rows: Range<usize>, width: usize, whole: bool) -> Lanes<T, S> {
-        let (simd, classes, count) = (self.simd, self.rows.classes, rows.len());
+    fn tile<S: Isa>(
+        &mut self,
+        simd: S,
+        at: Place,
+        rows: Range<usize>,
+        width: usize,
+        whole: bool,
+    ) -> Lanes<T, S> {
+        let (classes, count) = (self.rows.classes, rows.len());
         let normalise = self.rows.loss.normalises();
         let parts = || {
             let step = PACKED / width;
@@ -147,9 +139,9 @@ where
                 .step_by(step)
                 .map(move |start| start..classes.min(start + step))
         };
-        let mut known = self.labels(at, &rows, width, whole);
+        let mut known = self.labels(simd, at, &rows, width, whole);
         if normalise {
-            let [max, position] = self.largest(at, &rows, width, whole);
+            let [max, position] = self.largest(simd, at, &rows, width, whole);
             known.max = max;
             if DENSE {
                 (known.left_out, known.logit) = (position, max);
@@ -167,9 +159,9 @@ where
         if normalise || DENSE {
             for part in parts() {
                 if !whole {
-                    self.fetch(at, count, width, part.clone());
+                    self.fetch(simd, at, count, width, part.clone());
                 }
-                let mut tile = self.at_hand(rows.start, width);
+                let mut tile = self.at_hand(simd, rows.start, width);
                 if normalise {
                     tile.exponentials(&known, part.len());
                 }
@@ -178,18 +170,18 @@ where
         }
         let found = known.rows::<DENSE>(sums, normalise);
         if self.rows.grad {
-            let factors = self.factors(at, count, &known, &found);
+            let factors = self.factors(simd, at, count, &known, &found);
             for part in parts() {
                 if !whole {
-                    self.fetch(at, count, width, part.clone());
+                    self.fetch(simd, at, count, width, part.clone());
                 }
-                let mut tile = self.at_hand(rows.start, width);
+                let mut tile = self.at_hand(simd, rows.start, width);
                 if normalise && !whole {
                     tile.exponentials(&known, part.len());
                 }
                 tile.gradients(&known, factors, part.clone());
                 if !whole {
-                    self.put(at, count, width, part);
+                    self.put(simd, at, count, width, part);
                 }
             }
         }
@@ -199,7 +191,14 @@ where
 
     /// What the label says of rows where it is a class: which is left out, and its logit.
     #[inline(always)]
-    fn labels(&mut self, at: Place, rows: &Range<usize>, width: usize, whole: bool) -> Known<T, S> {
+    fn labels<S: Isa>(
+        &mut self,
+        simd: S,
+        at: Place,
+        rows: &Range<usize>,
+        width: usize,
+        whole: bool,
+    ) -> Known<T, S> {
         let (mut numbers, mut logits) = ([T::ZERO; 16], [T::ZERO; 16]);
         if let RowLabel::Class(label) = &self.rows.label {
             let mut classes = [0; 16];
@@ -221,9 +220,9 @@ where
             }
         }
         Known {
-            max: Lanes::splat(self.simd, T::ZERO),
-            left_out: Lanes::load(self.simd, &numbers),
-            logit: Lanes::load(self.simd, &logits),
+            max: Lanes::splat(simd, T::ZERO),
+            left_out: Lanes::load(simd, &numbers),
+            logit: Lanes::load(simd, &logits),
         }
     }
 
@@ -245,14 +244,15 @@ where
     /// What the exponentials and the shares of rows are multiplied by for the gradient, and the
     /// gradient of the class that is left out.
     #[inline(always)]
-    fn factors(
+    fn factors<S: Isa>(
         &self,
+        simd: S,
         at: Place,
         count: usize,
         known: &Known<T, S>,
         [low, high]: &[Row<S>; 2],
     ) -> [Lanes<T, S>; 3] {
-        let (simd, normalise) = (self.simd, self.rows.loss.normalises());
+        let normalise = self.rows.loss.normalises();
         let (mut scales, mut shares) = ([0.0; 16], [1.0; 16]);
         let mut left_out = [T::ZERO; 16];
         known.left_out.store(&mut left_out);
@@ -288,23 +288,24 @@ where
 
     /// The largest logits of rows, and the first classes that have them.
     #[inline(always)]
-    fn largest(
+    fn largest<S: Isa>(
         &mut self,
+        simd: S,
         at: Place,
         rows: &Range<usize>,
         width: usize,
         whole: bool,
     ) -> [Lanes<T, S>; 2] {
-        let (simd, classes) = (self.simd, self.rows.classes);
+        let classes = self.rows.classes;
         let zero = Lanes::splat(simd, T::ZERO);
         let mut largest = [Lanes::splat(simd, T::from_f64(f64::NEG_INFINITY)), zero];
         let step = PACKED / width;
         for start in (0..classes).step_by(step) {
             let part = start..classes.min(start + step);
             if !whole {
-                self.fetch(at, rows.len(), width, part.clone());
+                self.fetch(simd, at, rows.len(), width, part.clone());
             }
-            largest = self.at_hand(rows.start, width).largest(largest, part);
+            largest = self.at_hand(simd, rows.start, width).largest(largest, part);
         }
         // As for a row whose classes are neighbours, the zero is the positive one.
         largest[0] = largest[0] + zero;
@@ -312,9 +313,14 @@ where
     }
 
     #[inline(always)]
-    fn at_hand(&mut self, first: usize, width: usize) -> Tile<'_, 'p, T, S, R, DENSE> {
+    fn at_hand<S: Isa>(
+        &mut self,
+        simd: S,
+        first: usize,
+        width: usize,
+    ) -> Tile<'_, 'p, T, S, R, DENSE> {
         Tile {
-            simd: self.simd,
+            simd,
             loss: self.rows.loss,
             packed: self.packed,
             first,
@@ -324,42 +330,54 @@ where
 
     /// Copies some classes of rows side by side.
     #[inline(always)]
-    fn fetch(&mut self, at: Place, count: usize, width: usize, classes: Range<usize>) {
+    fn fetch<S: Isa>(
+        &mut self,
+        simd: S,
+        at: Place,
+        count: usize,
+        width: usize,
+        classes: Range<usize>,
+    ) {
         let [logits, _, shares] = &mut *self.packed;
         let pred = &mut self.outputs.operands[0];
         if self.rows.in_runs_of(pred) {
             // Of rows that short all classes are at hand.
-            let first =
-                (at.sample - self.samples.start) * self.units.len() + at.unit - self.units.start;
+            let first = at.number(&self.samples, &self.units);
             let rows = first..first + count;
             let lines = pred.rows(self.samples.clone(), self.units.clone());
-            turn_in(self.simd, lines, rows.clone(), width, logits);
+            turn_in(simd, lines, rows.clone(), width, logits);
             if let RowLabel::Shares(label) = &self.rows.label {
                 let lines = label.rows(self.samples.clone(), self.units.clone());
-                turn_in(self.simd, lines, rows, width, shares);
+                turn_in(simd, lines, rows, width, shares);
             }
             return;
         }
         let units = at.unit..at.unit + count;
         let mut columns = pred.columns(at.sample, units.clone());
-        copy_in(self.simd, &mut columns, classes.clone(), width, logits);
+        copy_in(simd, &mut columns, classes.clone(), width, logits);
         if let RowLabel::Shares(label) = &self.rows.label {
             let mut columns = label.columns(at.sample, units);
-            copy_in(self.simd, &mut columns, classes, width, shares);
+            copy_in(simd, &mut columns, classes, width, shares);
         }
     }
 
     /// Copies the gradients of some classes to their places.
     #[inline(always)]
-    fn put(&mut self, at: Place, count: usize, width: usize, classes: Range<usize>) {
+    fn put<S: Isa>(
+        &mut self,
+        simd: S,
+        at: Place,
+        count: usize,
+        width: usize,
+        classes: Range<usize>,
+    ) {
         let stream = self.plan.stream;
         let grads = &self.packed[1];
         let pred = &mut self.outputs.operands[0];
         if self.rows.in_runs_of(pred) {
-            let first =
-                (at.sample - self.samples.start) * self.units.len() + at.unit - self.units.start;
+            let first = at.number(&self.samples, &self.units);
             let lines = pred.rows(self.samples.clone(), self.units.clone());
-            turn_out(self.simd, lines, first..first + count, width, grads);
+            turn_out(simd, lines, first..first + count, width, grads);
             return;
         }
         let mut columns = pred.columns(at.sample, at.unit..at.unit + count);
@@ -368,11 +386,11 @@ where
             let mut start = 0;
             if stream {
                 start = run.first_line().min(count);
-                let head = Lanes::load_partial(self.simd, &grads[..start]);
+                let head = Lanes::load_partial(simd, &grads[..start]);
                 run.part(0, start).store::<S, false>(0, head);
             }
             while count - start >= T::LANES {
-                let grad = Lanes::load(self.simd, &grads[start..]);
+                let grad = Lanes::load(simd, &grads[start..]);
                 if stream {
                     run.stream(start, grad);
                 } else {
@@ -380,7 +398,7 @@ where
                 }
                 start += T::LANES;
             }
-            let tail = Lanes::load_partial(self.simd, &grads[start..count]);
+            let tail = Lanes::load_partial(simd, &grads[start..count]);
             run.store::<S, false>(start, tail);
         }
     }

@@ -1,4 +1,5 @@
-use super::leaf::{Rows, parts};
+use super::leaf::Rows;
+use super::pieces::parts;
 use super::room::{PIECE, Room};
 use super::row::{first_lane, subtracted};
 use super::{RowLabel, RowLoss};
@@ -114,7 +115,7 @@ impl<T: Element, R: RowLoss<T>> Run<'_, '_, '_, '_, T, R> {
             self.outputs.mask(at.0, at.1..at.1 + 1);
             return 0.0;
         };
-        let (left_out, sums) = self.rows.whole(simd, self.outputs, at, room, false);
+        let (left_out, sums) = self.rows.whole(simd, self.outputs, at, room);
         let row = self.rows.finished(simd, &left_out, sums);
         let surprise = T::from_f64(first_lane(row.surprise()));
         let probability = T::from_f64(first_lane(row.probability()));

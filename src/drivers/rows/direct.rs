@@ -1,24 +1,35 @@
-use super::beside::{Place, WIDEST};
-use super::leaf::{Rows, Second};
+use super::RowLoss;
+use super::leaf::Rows;
+use super::outcome::Second;
+use super::place::Place;
 use super::row::{self, Forward, LeftOut, Sums, subtracted};
-use super::{RowLabel, RowLoss};
-use crate::drivers::Outputs;
 use crate::drivers::unit_scale::UnitScales;
 use crate::element::Element;
-use crate::simd::{InOut, Isa, Lanes, Sum, Trail};
+use crate::simd::{InOut, Isa, Kernel, Lanes, Sum, Trail};
 use crate::tensor::Lines;
 use core::ops::Range;
 
-/// Rows of one chunk whose classes are neighbours, and which lie a stride apart.
-pub(super) struct Direct<'r, 'i, 'a, T: Element, S, R, const DENSE: bool> {
-    pub(super) simd: S,
+/// Rows of one chunk whose classes are neighbours, a line each.
+pub(super) struct Direct<'r, 'i, 'a, 't, T: Element, R, const DENSE: bool, const TRAIL: bool> {
     pub(super) rows: &'r Rows<'i, T, R, DENSE>,
     pub(super) scales: &'r UnitScales<'r, 'a, T>,
-    pub(super) samples: Range<usize>,
+    pub(super) lines: Lines<'r, T>,
+    /// The label's shares, where the label is no class.
+    pub(super) shares: Option<Lines<'r, T>>,
+    /// The first row, and its number among the lines.
+    pub(super) at: Place,
+    pub(super) number: usize,
     /// The units of every sample.
     pub(super) units: Range<usize>,
     /// Whether gradients go past the caches.
     pub(super) stream: bool,
+    /// Room for those that are made of exponentials.
+    pub(super) trailing: Option<&'r mut Trailing<'t, T>>,
+    /// Whether no rows follow.
+    pub(super) last: bool,
+    /// A place for the loss of each row; gradients are written, where they are wanted, but the last
+    /// that is `trailing`.
+    pub(super) losses: &'r mut [T],
 }
 
 /// Room for gradients that go past the caches: while the exponentials of a row are computed, the
@@ -26,172 +37,159 @@ pub(super) struct Direct<'r, 'i, 'a, T: Element, S, R, const DENSE: bool> {
 pub(super) struct Trailing<'r, T> {
     pub(super) exponentials: &'r mut [T],
     pub(super) gradient: &'r mut [T],
-    /// The row before, as a number among all of them, if there is one.
+    /// The row before, as a number among the lines, if there is one.
     pub(super) before: Option<usize>,
 }
 
-impl<T, S, R, const DENSE: bool> Direct<'_, '_, '_, T, S, R, DENSE>
+impl<T, R, const DENSE: bool, const TRAIL: bool> Kernel
+    for Direct<'_, '_, '_, '_, T, R, DENSE, TRAIL>
 where
     T: Element,
-    S: Isa,
     R: RowLoss<T>,
 {
-    /// The losses of `count` rows, and their gradients; the last one may still be at hand.
+    type Home = R;
+    type Output = ();
+
     #[inline(always)]
-    pub(super) fn run(
-        &self,
-        outputs: &mut Outputs<'_, T>,
-        at: Place,
-        count: usize,
-        losses: &mut [T; WIDEST],
-        trailing: &mut Option<Trailing<'_, T>>,
-    ) {
-        let mut lines = self.lines(outputs);
-        let mut place = at;
-        for loss in &mut losses[..count] {
+    fn run<S: Isa>(mut self, simd: S) {
+        let mut place = self.at;
+        for k in 0..self.losses.len() {
             if let Some(scale) = self.scales.of(place.sample, place.unit) {
-                *loss = match trailing {
-                    Some(trailing) => self.trailing_row(&mut lines, place, scale.grad, trailing),
-                    None => self.row(&mut lines, place, scale.grad),
-                };
+                self.losses[k] = self.row(simd, place, self.number + k, scale.grad);
             }
             place = place.next(&self.units);
         }
-    }
-
-    /// Writes the gradient that is still at hand.
-    #[inline(always)]
-    pub(super) fn finish(&self, outputs: &mut Outputs<'_, T>, trailing: &mut Trailing<'_, T>) {
-        if let Some(before) = trailing.before.take() {
-            let mut lines = self.lines(outputs);
-            let (_, place) = lines.read_and_written(before, before);
-            Trail::new(self.simd, &trailing.gradient[..place.len()], place).finish(self.simd);
+        if TRAIL
+            && self.last
+            && let Some(trailing) = &mut self.trailing
+            && let Some(before) = trailing.before.take()
+        {
+            let place = self.lines.written(before);
+            Trail::new(simd, &trailing.gradient[..place.len()], place).finish(simd);
         }
     }
+}
 
-    fn lines<'o>(&self, outputs: &'o mut Outputs<'_, T>) -> Lines<'o, T> {
-        outputs
-            .pred()
-            .rows(self.samples.clone(), self.units.clone())
-            .expect("rows a stride apart")
-    }
-
+impl<T, R, const DENSE: bool, const TRAIL: bool> Direct<'_, '_, '_, '_, T, R, DENSE, TRAIL>
+where
+    T: Element,
+    R: RowLoss<T>,
+{
+    /// The loss of a row, and its gradient.
     #[inline(always)]
-    fn row(&self, lines: &mut Lines<'_, T>, place: Place, grad_scale: f64) -> T {
-        let (simd, at) = (self.simd, (place.sample, place.unit));
-        let number = place.number(&self.samples, &self.units);
-        let shares = self.shares(at);
-        let left_out = self.left_out(at, &lines.line(number));
-        let sums = self.sums(lines.line(number), shares, &left_out, None);
-        let outcome = self.rows.outcome(simd, at, &left_out, sums, grad_scale);
-        if self.rows.grad {
-            let gradient = lines.written(number);
-            let second = Second {
-                max: left_out.max,
-                factor: outcome.factor,
-                grad_scale: T::from_f64(grad_scale),
-                // Exponentials have just been written there.
-                stream: self.stream && !self.rows.loss.normalises(),
-            };
-            second
-                .backward(simd, InOut::in_place(gradient), shares, false)
-                .run::<DENSE>(self.rows.loss.normalises());
-            if self.rows.leaves_out() {
-                gradient[left_out.class] = outcome.grad;
+    fn row<S: Isa>(&mut self, simd: S, place: Place, number: usize, grad_scale: f64) -> T {
+        let rows = self.rows;
+        let class = rows.class((place.sample, place.unit));
+        let mut shares = &[][..];
+        if DENSE && let Some(lines) = &self.shares {
+            shares = lines.values(number);
+        }
+        let mut trail = None;
+        let run = match &mut self.trailing {
+            Some(trailing) if TRAIL => {
+                let before = trailing.before.replace(number);
+                let (logits, to) = self
+                    .lines
+                    .read_and_written(number, before.unwrap_or(number));
+                if before.is_some() {
+                    trail = Some(Trail::new(simd, &trailing.gradient[..to.len()], to));
+                }
+                InOut::copy(logits, &mut trailing.exponentials[..logits.len()])
             }
-        }
-        outcome.loss
-    }
-
-    #[inline(always)]
-    fn trailing_row(
-        &self,
-        lines: &mut Lines<'_, T>,
-        place: Place,
-        grad_scale: f64,
-        trailing: &mut Trailing<'_, T>,
-    ) -> T {
-        let (simd, at) = (self.simd, (place.sample, place.unit));
-        let number = place.number(&self.samples, &self.units);
-        let shares = self.shares(at);
-        let (logits, to) = lines.read_and_written(number, trailing.before.unwrap_or(number));
-        let left_out = self.left_out(at, &InOut::read(logits));
-        let exponentials = &mut trailing.exponentials[..logits.len()];
-        let gradient = &mut trailing.gradient[..logits.len()];
-        let mut trail = trailing.before.map(|_| Trail::new(simd, &*gradient, to));
-        let run = InOut::copy(logits, exponentials);
-        let sums = self.sums(run, shares, &left_out, trail.as_mut());
+            _ => self.lines.line(number),
+        };
+        let left_out = left_out::<_, _, _, DENSE>(simd, rows, class, &run);
+        let sums = sums::<_, _, _, DENSE>(simd, rows, run, shares, &left_out, trail.as_mut());
         if let Some(trail) = trail {
             trail.finish(simd);
         }
-        let outcome = self.rows.outcome(simd, at, &left_out, sums, grad_scale);
+        let share = match DENSE {
+            true => shares[left_out.class].to_f64(),
+            false => 1.0,
+        };
+        let outcome = rows.outcome(simd, share, &left_out, sums, grad_scale);
+        if !rows.grad {
+            return outcome.loss;
+        }
+        let normalise = rows.loss.normalises();
         let second = Second {
             max: left_out.max,
             factor: outcome.factor,
             grad_scale: T::from_f64(grad_scale),
-            stream: false,
+            // Where exponentials have just been written, lines are in the cache.
+            stream: self.stream && !normalise,
         };
-        second
-            .backward(simd, InOut::copy(exponentials, gradient), shares, false)
-            .run::<DENSE>(true);
-        gradient[left_out.class] = outcome.grad;
-        trailing.before = Some(number);
+        let gradient = match &mut self.trailing {
+            Some(trailing) if TRAIL => {
+                let exponentials = &trailing.exponentials[..rows.classes];
+                let gradient = &mut trailing.gradient[..rows.classes];
+                let run = InOut::copy(exponentials, gradient);
+                second.backward(simd, run, shares, false).run::<DENSE>(true);
+                gradient
+            }
+            _ => {
+                let gradient = self.lines.written(number);
+                let run = InOut::in_place(gradient);
+                let pass = second.backward(simd, run, shares, false);
+                pass.run::<DENSE>(normalise);
+                gradient
+            }
+        };
+        if rows.leaves_out() {
+            gradient[left_out.class] = outcome.grad;
+        }
         outcome.loss
     }
+}
 
-    /// The label's shares of a row; none where the label is a class.
-    #[inline(always)]
-    fn shares(&self, (sample, unit): (usize, usize)) -> &[T] {
-        match &self.rows.label {
-            RowLabel::Class(_) => &[],
-            RowLabel::Shares(shares) => shares.row(sample, unit, 0..self.rows.classes, &mut []),
+/// The largest logit of a row, and the class that is left out of its sum: the label's, if it is one.
+#[inline(always)]
+fn left_out<T: Element, S: Isa, R: RowLoss<T>, const DENSE: bool>(
+    simd: S,
+    rows: &Rows<'_, T, R, DENSE>,
+    class: Option<usize>,
+    run: &InOut<'_, T>,
+) -> LeftOut<T> {
+    if !rows.loss.normalises() {
+        let class = class.unwrap_or(0);
+        return LeftOut::of_log_probabilities(class, run.value(class));
+    }
+    let max = row::max(simd, run);
+    match class {
+        Some(class) => LeftOut::new(simd, class, run.value(class), max),
+        None => {
+            let class = row::position(simd, run, max).unwrap_or(0);
+            LeftOut::new(simd, class, max, max)
         }
     }
+}
 
-    /// The largest logit of a row, and the class that is left out of its sum.
-    #[inline(always)]
-    fn left_out(&self, at: (usize, usize), run: &InOut<'_, T>) -> LeftOut<T> {
-        let class = self.rows.class(at);
-        if !self.rows.loss.normalises() {
-            let class = class.unwrap_or(0);
-            return LeftOut::of_log_probabilities(class, run.value(class));
-        }
-        let max = row::max(self.simd, run);
-        match class {
-            Some(class) => LeftOut::new(self.simd, class, run.value(class), max),
-            None => {
-                let class = row::position(self.simd, run, max).unwrap_or(0);
-                LeftOut::new(self.simd, class, max, max)
-            }
-        }
+/// The sums over the classes of a row; exponentials are written where the run says.
+#[inline(always)]
+fn sums<T: Element, S: Isa, R: RowLoss<T>, const DENSE: bool>(
+    simd: S,
+    rows: &Rows<'_, T, R, DENSE>,
+    run: InOut<'_, T>,
+    shares: &[T],
+    left_out: &LeftOut<T>,
+    trail: Option<&mut Trail<'_, T>>,
+) -> Sums {
+    let loss = rows.loss;
+    if !DENSE && !loss.normalises() {
+        return Sums::of_class(-left_out.logit.to_f64());
     }
-
-    /// The sums over the classes of a row; exponentials are written where the run says.
-    #[inline(always)]
-    fn sums(
-        &self,
-        run: InOut<'_, T>,
-        shares: &[T],
-        left_out: &LeftOut<T>,
-        trail: Option<&mut Trail<'_, T>>,
-    ) -> Sums {
-        let (simd, loss) = (self.simd, self.rows.loss);
-        if !DENSE && !loss.normalises() {
-            return Sums::of_class(-left_out.logit.to_f64());
-        }
-        let mut sums = [Sum::zero(simd); 3];
-        let mut forward = Forward {
-            simd,
-            loss,
-            shares,
-            subtracted: Lanes::splat(simd, subtracted(left_out.max)),
-            keep: self.rows.grad,
-            ahead: run.len() * size_of::<T>(),
-            left_out: left_out.class as isize,
-            trail,
-            run,
-        };
-        forward.sum::<DENSE>(&mut sums);
-        Sums::of(sums)
-    }
+    let mut sums = [Sum::zero(simd); 3];
+    let mut forward = Forward {
+        simd,
+        loss,
+        shares,
+        subtracted: Lanes::splat(simd, subtracted(left_out.max)),
+        keep: rows.grad,
+        ahead: run.len() * size_of::<T>(),
+        left_out: left_out.class as isize,
+        trail,
+        run,
+    };
+    forward.sum::<DENSE>(&mut sums);
+    Sums::of(sums)
 }

@@ -1,5 +1,6 @@
 use super::RowLoss;
-use super::leaf::{LONGEST_CHUNK, Outcome, Rows, Second};
+use super::leaf::{LONGEST_CHUNK, Rows};
+use super::outcome::{Outcome, Second};
 use super::room::{PIECE, Room};
 use super::row::{LeftOut, Sums, subtracted};
 use crate::Threading;
@@ -99,7 +100,7 @@ where
         };
         let finish = Finish {
             rows,
-            at,
+            share: rows.share_of(at, left_out.class),
             left_out,
             sums,
             grad_scale,
@@ -317,7 +318,7 @@ where
                     left_out = usize::MAX;
                 }
                 let left_out = (left_out, found.max);
-                found.sums = rows.forward(simd, outputs, (at, classes), room, left_out, false);
+                found.sums = rows.forward(simd, outputs, (at, classes), room, left_out);
             }
             Pass::Write(second) => {
                 rows.backward_of_logits(simd, outputs, at, classes, room, second);
@@ -349,7 +350,8 @@ impl<T: Element> Kernel for Choose<T> {
 /// Computes what a row comes to.
 struct Finish<'p, 'i, T, R, const DENSE: bool> {
     rows: &'p Rows<'i, T, R, DENSE>,
-    at: (usize, usize),
+    /// The share of the class that is left out.
+    share: f64,
     left_out: LeftOut<T>,
     sums: Sums,
     grad_scale: f64,
@@ -366,6 +368,6 @@ where
     #[inline(always)]
     fn run<S: Isa>(self, simd: S) -> Outcome<T> {
         self.rows
-            .outcome(simd, self.at, &self.left_out, self.sums, self.grad_scale)
+            .outcome(simd, self.share, &self.left_out, self.sums, self.grad_scale)
     }
 }

@@ -14,8 +14,12 @@ mod classes;
 mod direct;
 mod leaf;
 mod long;
+mod outcome;
+mod pieces;
+mod place;
 mod room;
 mod row;
+mod short;
 mod tile;
 
 use super::schedule;
