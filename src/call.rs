@@ -463,7 +463,7 @@ fn run<P: Problem<T, K>, T: Element, const K: usize>(
     if shapes.has_no_units() && totals.is_none() {
         return Ok(());
     }
-    let outputs = Outputs {
+    let mut outputs = Outputs {
         operands: operands.map(|operand| operand.laid(grid)),
         each,
         totals,
@@ -473,7 +473,7 @@ fn run<P: Problem<T, K>, T: Element, const K: usize>(
         Work {
             plan: &plan,
             inputs,
-            outputs,
+            outputs: &mut outputs,
         },
     );
     Ok(())

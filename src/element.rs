@@ -11,7 +11,7 @@ pub trait Element: Functions + ClassLabel<Self> + Plain {
     /// Runs a checked call with the kernels that are compiled for this type.
     fn run<'a, const K: usize, C: Compiled<K>>(
         loss: C,
-        work: Work<'a, Self, C::Inputs<'a, Self>, K>,
+        work: Work<'_, 'a, Self, C::Inputs<'a, Self>, K>,
     );
 
     /// Runs a checked call of the CTC loss with the kernels that are compiled for this type.
@@ -21,7 +21,7 @@ pub trait Element: Functions + ClassLabel<Self> + Plain {
 impl Element for f32 {
     fn run<'a, const K: usize, C: Compiled<K>>(
         loss: C,
-        work: Work<'a, f32, C::Inputs<'a, f32>, K>,
+        work: Work<'_, 'a, f32, C::Inputs<'a, f32>, K>,
     ) {
         loss.run_f32(work);
     }
@@ -34,7 +34,7 @@ impl Element for f32 {
 impl Element for f64 {
     fn run<'a, const K: usize, C: Compiled<K>>(
         loss: C,
-        work: Work<'a, f64, C::Inputs<'a, f64>, K>,
+        work: Work<'_, 'a, f64, C::Inputs<'a, f64>, K>,
     ) {
         loss.run_f64(work);
     }

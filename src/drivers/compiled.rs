@@ -2,10 +2,10 @@ use super::{Outputs, Plan};
 use crate::element::Element;
 
 /// A checked call, ready to run.
-pub struct Work<'a, T, I, const K: usize = 1> {
-    pub(crate) plan: &'a Plan<'a, T>,
+pub struct Work<'w, 'a, T, I, const K: usize = 1> {
+    pub(crate) plan: &'w Plan<'a, T>,
     pub(crate) inputs: I,
-    pub(crate) outputs: Outputs<'a, T, K>,
+    pub(crate) outputs: &'w mut Outputs<'a, T, K>,
 }
 
 /// A loss whose kernels are compiled once, in this crate, for each element type.
@@ -18,10 +18,10 @@ pub trait Compiled<const K: usize = 1>: Sized {
     type Inputs<'a, T: Element>;
 
     /// Runs the call for `f32`.
-    fn run_f32<'a>(self, work: Work<'a, f32, Self::Inputs<'a, f32>, K>);
+    fn run_f32<'a>(self, work: Work<'_, 'a, f32, Self::Inputs<'a, f32>, K>);
 
     /// Runs the call for `f64`.
-    fn run_f64<'a>(self, work: Work<'a, f64, Self::Inputs<'a, f64>, K>);
+    fn run_f64<'a>(self, work: Work<'_, 'a, f64, Self::Inputs<'a, f64>, K>);
 }
 
 /// Compiles a loss for each element type, given a generic function of the loss and its [`Work`].
@@ -37,7 +37,7 @@ macro_rules! compiled {
 
             fn run_f32<'a>(
                 self,
-                work: crate::drivers::Work<'a, f32, <Self as crate::drivers::Compiled<$k>>::Inputs<'a, f32>, $k>,
+                work: crate::drivers::Work<'_, 'a, f32, <Self as crate::drivers::Compiled<$k>>::Inputs<'a, f32>, $k>,
             ) {
                 if cfg!(test) {
                     unreachable!("no unit test runs a loss");
@@ -47,7 +47,7 @@ macro_rules! compiled {
 
             fn run_f64<'a>(
                 self,
-                work: crate::drivers::Work<'a, f64, <Self as crate::drivers::Compiled<$k>>::Inputs<'a, f64>, $k>,
+                work: crate::drivers::Work<'_, 'a, f64, <Self as crate::drivers::Compiled<$k>>::Inputs<'a, f64>, $k>,
             ) {
                 if cfg!(test) {
                     unreachable!("no unit test runs a loss");

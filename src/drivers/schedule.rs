@@ -36,7 +36,7 @@ pub(crate) trait Leaf<T: Element, const K: usize = 1>: Sync {
 /// on nothing else, so neither threads nor the rest of the batch change its bits.
 pub(crate) fn run<T: Element, const K: usize>(
     plan: &Plan<'_, T>,
-    outputs: Outputs<'_, T, K>,
+    outputs: &mut Outputs<'_, T, K>,
     leaf: &dyn Leaf<T, K>,
 ) {
     let work = plan
@@ -60,7 +60,7 @@ struct Schedule<'s, 'a, T, const K: usize> {
 }
 
 impl<T: Element, const K: usize> Schedule<'_, '_, T, K> {
-    fn samples(&self, mut outputs: Outputs<'_, T, K>, samples: Range<usize>) {
+    fn samples(&self, outputs: &mut Outputs<'_, T, K>, samples: Range<usize>) {
         let units = self.plan.grid.units;
         let work = samples
             .len()
@@ -68,17 +68,16 @@ impl<T: Element, const K: usize> Schedule<'_, '_, T, K> {
             .saturating_mul(self.leaf.cost());
         if self.threads && samples.len() > 1 && work >= 2 * TASK_WORK {
             let middle = samples.start + samples.len() / 2;
-            let (head, tail) = outputs.split(Along::Samples, middle);
+            let (mut head, mut tail) = outputs.reborrow().split(Along::Samples, middle);
             rayon::join(
-                || self.samples(head, samples.start..middle),
-                || self.samples(tail, middle..samples.end),
+                || self.samples(&mut head, samples.start..middle),
+                || self.samples(&mut tail, middle..samples.end),
             );
         } else if units <= self.leaf.units() {
-            self.leaf
-                .run(self.plan, &mut outputs, samples, 0..units, true);
+            self.leaf.run(self.plan, outputs, samples, 0..units, true);
         } else {
             for sample in samples {
-                let sum = self.leaves(outputs.reborrow(), sample, 0..units);
+                let sum = self.leaves(outputs, sample, 0..units);
                 outputs.finish(self.plan, sample, sum);
             }
         }
@@ -86,25 +85,23 @@ impl<T: Element, const K: usize> Schedule<'_, '_, T, K> {
 
     /// The sum of a sample's terms: a binary tree over leaves, the left half the largest power of
     /// two of them.
-    fn leaves(&self, mut outputs: Outputs<'_, T, K>, sample: usize, units: Range<usize>) -> f64 {
+    fn leaves(&self, outputs: &mut Outputs<'_, T, K>, sample: usize, units: Range<usize>) -> f64 {
         let leaves = units.len().div_ceil(self.leaf.units());
         if leaves <= 1 {
             let samples = sample..sample + 1;
-            return self
-                .leaf
-                .run(self.plan, &mut outputs, samples, units, false);
+            return self.leaf.run(self.plan, outputs, samples, units, false);
         }
         let middle = units.start + leaves.next_power_of_two() / 2 * self.leaf.units();
-        let (head, tail) = outputs.split(Along::Units, middle);
+        let (mut head, mut tail) = outputs.reborrow().split(Along::Units, middle);
         let work = units.len().saturating_mul(self.leaf.cost());
         let (left, right) = if self.threads && work >= 2 * TASK_WORK {
             rayon::join(
-                || self.leaves(head, sample, units.start..middle),
-                || self.leaves(tail, sample, middle..units.end),
+                || self.leaves(&mut head, sample, units.start..middle),
+                || self.leaves(&mut tail, sample, middle..units.end),
             )
         } else {
-            let left = self.leaves(head, sample, units.start..middle);
-            (left, self.leaves(tail, sample, middle..units.end))
+            let left = self.leaves(&mut head, sample, units.start..middle);
+            (left, self.leaves(&mut tail, sample, middle..units.end))
         };
         left + right
     }

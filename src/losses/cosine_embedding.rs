@@ -104,7 +104,7 @@ impl<T: Element, I: SignLabel<T>> Problem<T, 2> for CosineEmbedding<'_, I> {
 
 compiled!(CosineEmbeddingLoss, operands: 2, inputs: (Signs<'a, T>, usize), run: run);
 
-fn run<T: Element>(loss: CosineEmbeddingLoss, work: Work<'_, T, (Signs<'_, T>, usize), 2>) {
+fn run<T: Element>(loss: CosineEmbeddingLoss, work: Work<'_, '_, T, (Signs<'_, T>, usize), 2>) {
     let margin = T::from_f64(loss.margin).to_f64();
     pairs::run::<_, _, 2, 3>(Formula { margin }, work);
 }

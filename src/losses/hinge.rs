@@ -66,7 +66,7 @@ impl Pointwise for HingeLoss {
 
 compiled!(HingeLoss, inputs: LabelInput<'a, T>, run: run);
 
-fn run<T: Element>(loss: HingeLoss, work: Work<'_, T, LabelInput<'_, T>>) {
+fn run<T: Element>(loss: HingeLoss, work: Work<'_, '_, T, LabelInput<'_, T>>) {
     elementwise::run(Formula(Margin::new(loss.margin)), work);
 }
 

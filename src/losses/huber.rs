@@ -79,7 +79,7 @@ impl Pointwise for HuberLoss {
 
 compiled!(HuberLoss, inputs: LabelInput<'a, T>, run: run);
 
-fn run<T: Element>(loss: HuberLoss, work: Work<'_, T, LabelInput<'_, T>>) {
+fn run<T: Element>(loss: HuberLoss, work: Work<'_, '_, T, LabelInput<'_, T>>) {
     elementwise::run(Formula::<T>::new(loss.rho), work);
 }
 

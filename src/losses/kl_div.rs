@@ -135,7 +135,7 @@ impl<T: Element> Problem<T> for KlDiv<'_, T> {
 
 compiled!(KlDivLoss, inputs: (Source<'a, T>, usize), run: run);
 
-fn run<T: Element>(loss: KlDivLoss, work: Work<'_, T, (Source<'_, T>, usize)>) {
+fn run<T: Element>(loss: KlDivLoss, work: Work<'_, '_, T, (Source<'_, T>, usize)>) {
     if !loss.from_logits {
         return rows::run_classes(Divergence, work);
     }

@@ -47,7 +47,7 @@ impl Pointwise for L1Loss {
 
 compiled!(L1Loss, inputs: LabelInput<'a, T>, run: run);
 
-fn run<T: Element>(_: L1Loss, work: Work<'_, T, LabelInput<'_, T>>) {
+fn run<T: Element>(_: L1Loss, work: Work<'_, '_, T, LabelInput<'_, T>>) {
     elementwise::run(Formula, work);
 }
 

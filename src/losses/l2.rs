@@ -48,7 +48,7 @@ impl Pointwise for L2Loss {
 
 compiled!(L2Loss, inputs: LabelInput<'a, T>, run: run);
 
-fn run<T: Element>(_: L2Loss, work: Work<'_, T, LabelInput<'_, T>>) {
+fn run<T: Element>(_: L2Loss, work: Work<'_, '_, T, LabelInput<'_, T>>) {
     elementwise::run(Formula, work);
 }
 

@@ -76,7 +76,7 @@ impl Pointwise for LogisticLoss {
 
 compiled!(LogisticLoss, inputs: LabelInput<'a, T>, run: run);
 
-fn run<T: Element>(loss: LogisticLoss, work: Work<'_, T, LabelInput<'_, T>>) {
+fn run<T: Element>(loss: LogisticLoss, work: Work<'_, '_, T, LabelInput<'_, T>>) {
     match loss.label_format {
         LabelFormat::Signed => elementwise::run(Signed, work),
         LabelFormat::Binary => elementwise::run(OfLogit, work),

@@ -120,7 +120,7 @@ impl Pointwise for PoissonNllLoss {
 
 compiled!(PoissonNllLoss, inputs: LabelInput<'a, T>, run: run);
 
-fn run<T: Element>(loss: PoissonNllLoss, work: Work<'_, T, LabelInput<'_, T>>) {
+fn run<T: Element>(loss: PoissonNllLoss, work: Work<'_, '_, T, LabelInput<'_, T>>) {
     let of_rate = OfRate {
         epsilon: T::from_f64(loss.epsilon),
     };

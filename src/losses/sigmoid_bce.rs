@@ -132,7 +132,7 @@ type LabelAndWeight<'a, T> = (Source<'a, T>, Option<Source<'a, T>>);
 
 compiled!(SigmoidBceLoss, inputs: LabelAndWeight<'a, T>, run: run);
 
-fn run<T: Element>(loss: SigmoidBceLoss, work: Work<'_, T, LabelAndWeight<'_, T>>) {
+fn run<T: Element>(loss: SigmoidBceLoss, work: Work<'_, '_, T, LabelAndWeight<'_, T>>) {
     let Work {
         plan,
         inputs,

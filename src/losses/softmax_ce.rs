@@ -135,7 +135,7 @@ impl<T: Element, I: ClassLabel<T>> Problem<T> for SoftmaxCe<'_, I> {
 
 compiled!(SoftmaxCeLoss, inputs: (RowLabel<'a, T>, usize), run: run);
 
-fn run<T: Element>(loss: SoftmaxCeLoss, work: Work<'_, T, (RowLabel<'_, T>, usize)>) {
+fn run<T: Element>(loss: SoftmaxCeLoss, work: Work<'_, '_, T, (RowLabel<'_, T>, usize)>) {
     let normalise = !loss.from_logits;
     rows::run(CrossEntropy { normalise }, work);
 }

@@ -68,7 +68,7 @@ impl Pointwise for SquaredHingeLoss {
 
 compiled!(SquaredHingeLoss, inputs: LabelInput<'a, T>, run: run);
 
-fn run<T: Element>(loss: SquaredHingeLoss, work: Work<'_, T, LabelInput<'_, T>>) {
+fn run<T: Element>(loss: SquaredHingeLoss, work: Work<'_, '_, T, LabelInput<'_, T>>) {
     elementwise::run(Formula(Margin::new(loss.margin)), work);
 }
 

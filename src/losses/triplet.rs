@@ -104,7 +104,7 @@ impl<T: Element> Problem<T, 3> for Triplet {
 
 compiled!(TripletLoss, operands: 3, inputs: ((), usize), run: run);
 
-fn run<T: Element>(loss: TripletLoss, work: Work<'_, T, ((), usize), 3>) {
+fn run<T: Element>(loss: TripletLoss, work: Work<'_, '_, T, ((), usize), 3>) {
     let margin = T::from_f64(loss.margin).to_f64();
     pairs::run::<_, _, 3, 2>(Formula { margin }, work);
 }

@@ -38,12 +38,12 @@ const LEAF_VECTORS: usize = 1024;
 /// Computes an elementwise loss, its gradient, or both.
 pub(crate) fn run<T: Element, const K: usize>(
     formula: impl Elementwise<T, K>,
-    work: Work<'_, T, [Source<'_, T>; K]>,
+    work: Work<'_, '_, T, [Source<'_, T>; K]>,
 ) {
     let Work {
         plan,
         inputs,
-        mut outputs,
+        outputs,
     } = work;
     let loss = outputs.each.is_some() || outputs.totals.is_some();
     let grad = outputs.wants_gradient();

@@ -59,12 +59,12 @@ pub trait RowLoss<T: Element>: Copy + Send + Sync {
 /// and the number of classes.
 pub(crate) fn run_classes<T: Element>(
     loss: impl RowLoss<T>,
-    work: Work<'_, T, (Source<'_, T>, usize)>,
+    work: Work<'_, '_, T, (Source<'_, T>, usize)>,
 ) {
     let Work {
         plan,
         inputs: (shares, classes),
-        mut outputs,
+        outputs,
     } = work;
     let rows = Rows::<_, _, true> {
         loss,
@@ -80,11 +80,14 @@ pub(crate) fn run_classes<T: Element>(
 }
 
 /// Computes a loss of rows, its gradient, or both, given the labels and the number of classes.
-pub(crate) fn run<T: Element>(loss: impl RowLoss<T>, work: Work<'_, T, (RowLabel<'_, T>, usize)>) {
+pub(crate) fn run<T: Element>(
+    loss: impl RowLoss<T>,
+    work: Work<'_, '_, T, (RowLabel<'_, T>, usize)>,
+) {
     let Work {
         plan,
         inputs: (label, classes),
-        mut outputs,
+        outputs,
     } = work;
     let grad = outputs.wants_gradient();
     match label {

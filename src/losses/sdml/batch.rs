@@ -79,7 +79,7 @@ impl<'r, T: Element> Rooms<'r, T> {
     }
 }
 
-pub(super) fn run<T: Element>(loss: SdmlLoss, work: Work<'_, T, Batch<'_>, 2>) {
+pub(super) fn run<T: Element>(loss: SdmlLoss, work: Work<'_, '_, T, Batch<'_>, 2>) {
     let Work {
         plan,
         inputs: mut batch,
@@ -89,7 +89,7 @@ pub(super) fn run<T: Element>(loss: SdmlLoss, work: Work<'_, T, Batch<'_>, 2>) {
         operands: [x1, x2],
         each,
         totals,
-    } = outputs;
+    } = outputs.reborrow();
     let mut losses = Outputs {
         operands: [],
         each,
@@ -252,16 +252,17 @@ impl<T: Element> Rooms<'_, T> {
             )),
         };
         let losses = TensorMut::of_slice(&mut self.losses[..count]).along(2, 0);
+        let mut outputs = Outputs {
+            operands: [logits],
+            each: Some(Target::of_units(losses, &grid)),
+            totals: None,
+        };
         rows::run(
             CrossEntropy { normalise: true },
             Work {
                 plan: &plan,
                 inputs: (RowLabel::Shares(Source::of_rows(&shares, &grid)), vectors),
-                outputs: Outputs {
-                    operands: [logits],
-                    each: Some(Target::of_units(losses, &grid)),
-                    totals: None,
-                },
+                outputs: &mut outputs,
             },
         );
     }
