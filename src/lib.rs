@@ -84,6 +84,7 @@ mod simd;
     reason = "disjoint parts of an output; each block has its argument"
 )]
 mod tensor;
+mod unroll;
 #[allow(unsafe_code, reason = "bytes as numbers; each block has its argument")]
 mod workspace;
 

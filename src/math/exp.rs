@@ -1,6 +1,7 @@
 use super::Functions;
-use super::polynomial::horner;
+use super::polynomial::{Exp, Expm1, horner};
 use crate::simd::{Bits, Isa, Lanes};
+use crate::unroll::unroll;
 
 /// `e^x`.
 ///
@@ -52,14 +53,14 @@ pub(crate) fn exp_over_power<T: Functions, S: Isa, const N: usize>(
     let least = least * n.splat_like(core::f64::consts::LN_2);
     let round = n.splat_like(1.5 * T::COUNTING + f64::from(T::BIAS - 1)) - n;
     let mut y = x;
-    for k in 0..N {
+    unroll!(k in 0..N => {
         y[k] = least.max(x[k]);
-    }
+    });
     let [biased, r] = reduce_by(y, round);
     y = exp_reduced(r, 2.0);
-    for k in 0..N {
+    unroll!(k in 0..N => {
         y[k] = y[k] * power(biased[k].to_bits());
-    }
+    });
     y
 }
 
@@ -85,7 +86,7 @@ pub(crate) fn expm1<T: Functions, S: Isa>(x: Lanes<T, S>) -> Lanes<T, S> {
     let y = y.splat_like(T::EXP_TO_INFINITY).min(y);
     let (biased, r) = reduce(y, T::BIAS - 1);
     let half_power = power(biased);
-    let [tail] = horner([r], T::EXPM1, 1.0);
+    let [tail] = horner::<Expm1, _, _, 1>([r], 1.0);
     let reduced = (r * r).mul_add(tail, r);
     let half = half_power.mul_add(reduced, half_power - x.splat_like(0.5));
     // The sum would lose the sign of -0 and the last bit of a subnormal number.
@@ -141,14 +142,14 @@ fn reduce_by<T: Functions, S: Isa, const N: usize>(
 ) -> [[Lanes<T, S>; N]; 2] {
     // Neighbours are 1 apart here and for a while in both directions: the sum is an integer.
     let mut biased = x;
-    for k in 0..N {
+    unroll!(k in 0..N => {
         biased[k] = x[k].mul_add(round.splat_like(core::f64::consts::LOG2_E), round);
-    }
-    for part in [T::LN_2.0, T::LN_2.1] {
-        for k in 0..N {
-            x[k] = (biased[k] - round).neg_mul_add(round.splat_like(part), x[k]);
-        }
-    }
+    });
+    let (high, low) = (round.splat_like(T::LN_2.0), round.splat_like(T::LN_2.1));
+    unroll!(k in 0..N => {
+        let n = biased[k] - round;
+        x[k] = n.neg_mul_add(low, n.neg_mul_add(high, x[k]));
+    });
     [biased, x]
 }
 
@@ -158,12 +159,12 @@ fn exp_reduced<T: Functions, S: Isa, const N: usize>(
     r: [Lanes<T, S>; N],
     scale: f64,
 ) -> [Lanes<T, S>; N] {
-    let mut sums = horner(r, T::EXP, scale);
-    for _ in 0..2 {
-        for k in 0..N {
+    let mut sums = horner::<Exp, _, _, N>(r, scale);
+    unroll!(_round in 0..2 => {
+        unroll!(k in 0..N => {
             sums[k] = sums[k].mul_add(r[k], r[k].splat_like(scale));
-        }
-    }
+        });
+    });
     sums
 }
 

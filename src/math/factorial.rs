@@ -1,6 +1,6 @@
 use super::Functions;
 use super::log::log;
-use super::polynomial::horner;
+use super::polynomial::{FactorialOver, FactorialUnder, Stirling, horner};
 use crate::simd::{Isa, Lanes};
 
 /// From here on [`ln_factorial`] is [`stirling`] with a correction, below it a quotient.
@@ -26,12 +26,12 @@ const HALF_LN_2_PI: f64 = 0.918_938_533_204_672_7;
 pub(crate) fn ln_factorial<T: Functions, S: Isa>(y: Lanes<T, S>) -> Lanes<T, S> {
     let (zero, one) = (y.splat_like(0.0), y.splat_like(1.0));
     let above = y - one;
-    let [over] = horner([y], T::FACTORIAL_OVER, 1.0);
-    let [under] = horner([y], T::FACTORIAL_UNDER, 1.0);
+    let [over] = horner::<FactorialOver, _, _, 1>([y], 1.0);
+    let [under] = horner::<FactorialUnder, _, _, 1>([y], 1.0);
     let bend = over / under;
     let near = y * above * bend.mul_add(above, y.splat_like(ONE_LESS_GAMMA));
     let inverse = one / y;
-    let [correction] = horner([inverse * inverse], T::STIRLING, 1.0);
+    let [correction] = horner::<Stirling, _, _, 1>([inverse * inverse], 1.0);
     let far = stirling_and(y, inverse * correction);
     // A negative number or NaN takes the way of the logarithm.
     (y.ge(zero) & y.lt(y.splat_like(STIRLING_FROM))).select(near, far)

@@ -1,5 +1,5 @@
 use super::Functions;
-use super::polynomial::pairs;
+use super::polynomial::{Log, Log1pUnit, pairs};
 use crate::simd::{Bits, Isa, Lanes};
 
 /// `ln(x)`.
@@ -54,7 +54,7 @@ pub(crate) fn log1p<T: Functions, S: Isa>(x: Lanes<T, S>) -> Lanes<T, S> {
 #[inline(always)]
 pub(super) fn log1p_unit<T: Functions, S: Isa>(t: Lanes<T, S>) -> Lanes<T, S> {
     let square = t * t;
-    square.mul_add(pairs(t, square, T::LOG1P_UNIT), t)
+    square.mul_add(pairs::<Log1pUnit, _, _>(t, square), t)
 }
 
 /// `(k, m)` with `x = 2^k m` and `2/3 <= m < 4/3`, for a positive normal number; `bias` is the
@@ -76,7 +76,7 @@ fn split<T: Functions, S: Isa>(x: Lanes<T, S>, bias: Lanes<T, S>) -> (Lanes<T, S
 #[inline(always)]
 fn sum<T: Functions, S: Isa>(k: Lanes<T, S>, f: Lanes<T, S>, lost: Lanes<T, S>) -> Lanes<T, S> {
     let square = f * f;
-    let tail = pairs(f, square, T::LOG);
+    let tail = pairs::<Log, _, _>(f, square);
     // Exact, since the constant is short.
     let whole = k * f.splat_like(T::LN_2_SHORT.0);
     let high = whole + f;

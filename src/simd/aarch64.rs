@@ -1,4 +1,5 @@
 use super::Isa;
+use crate::unroll::unroll;
 use core::arch::aarch64::{
     float32x2_t, float32x4_t, float64x2_t, int32x4_t, int64x2_t, uint32x4_t, uint64x2_t,
 };
@@ -73,10 +74,10 @@ impl Isa for Neon {
     fn shift_up_32(self, before: [f32x4; 4], lanes: [f32x4; 4]) -> [f32x4; 4] {
         let before = [before[3], lanes[0], lanes[1], lanes[2]];
         let mut shifted = lanes;
-        for k in 0..4 {
+        unroll!(k in 0..4 => {
             let lanes = self.neon.vextq_f32::<3>(cast(before[k]), cast(lanes[k]));
             shifted[k] = cast::<float32x4_t, _>(lanes);
-        }
+        });
         shifted
     }
 
@@ -84,10 +85,10 @@ impl Isa for Neon {
     fn shift_up_64(self, before: [f64x2; 4], lanes: [f64x2; 4]) -> [f64x2; 4] {
         let before = [before[3], lanes[0], lanes[1], lanes[2]];
         let mut shifted = lanes;
-        for k in 0..4 {
+        unroll!(k in 0..4 => {
             let lanes = self.neon.vextq_f64::<1>(cast(before[k]), cast(lanes[k]));
             shifted[k] = cast::<float64x2_t, _>(lanes);
-        }
+        });
         shifted
     }
 
@@ -95,10 +96,10 @@ impl Isa for Neon {
     fn shift_down_32(self, lanes: [f32x4; 4], after: [f32x4; 4]) -> [f32x4; 4] {
         let after = [lanes[1], lanes[2], lanes[3], after[0]];
         let mut shifted = lanes;
-        for k in 0..4 {
+        unroll!(k in 0..4 => {
             let lanes = self.neon.vextq_f32::<1>(cast(lanes[k]), cast(after[k]));
             shifted[k] = cast::<float32x4_t, _>(lanes);
-        }
+        });
         shifted
     }
 
@@ -106,43 +107,43 @@ impl Isa for Neon {
     fn shift_down_64(self, lanes: [f64x2; 4], after: [f64x2; 4]) -> [f64x2; 4] {
         let after = [lanes[1], lanes[2], lanes[3], after[0]];
         let mut shifted = lanes;
-        for k in 0..4 {
+        unroll!(k in 0..4 => {
             let lanes = self.neon.vextq_f64::<1>(cast(lanes[k]), cast(after[k]));
             shifted[k] = cast::<float64x2_t, _>(lanes);
-        }
+        });
         shifted
     }
 
     #[inline(always)]
     fn interleave_32(self, a: [f32x4; 4], b: [f32x4; 4]) -> [[f32x4; 4]; 2] {
         let mut halves = [a; 2];
-        for k in 0..4 {
+        unroll!(k in 0..4 => {
             let (a, b): (float32x4_t, float32x4_t) = (cast(a[k]), cast(b[k]));
             halves[k / 2][k % 2 * 2] = cast::<float32x4_t, _>(self.neon.vzip1q_f32(a, b));
             halves[k / 2][k % 2 * 2 + 1] = cast::<float32x4_t, _>(self.neon.vzip2q_f32(a, b));
-        }
+        });
         halves
     }
 
     #[inline(always)]
     fn interleave_64(self, a: [f64x2; 4], b: [f64x2; 4]) -> [[f64x2; 4]; 2] {
         let mut halves = [a; 2];
-        for k in 0..4 {
+        unroll!(k in 0..4 => {
             let (a, b): (float64x2_t, float64x2_t) = (cast(a[k]), cast(b[k]));
             halves[k / 2][k % 2 * 2] = cast::<float64x2_t, _>(self.neon.vzip1q_f64(a, b));
             halves[k / 2][k % 2 * 2 + 1] = cast::<float64x2_t, _>(self.neon.vzip2q_f64(a, b));
-        }
+        });
         halves
     }
 
     #[inline(always)]
     fn widen(self, lanes: [f32x4; 4]) -> [[f64x2; 4]; 2] {
         let mut halves = [[f64x2(0.0, 0.0); 4]; 2];
-        for k in 0..4 {
+        unroll!(k in 0..4 => {
             let [low, high]: [float32x2_t; 2] = cast(lanes[k]);
             halves[k / 2][k % 2 * 2] = cast::<float64x2_t, _>(self.neon.vcvt_f64_f32(low));
             halves[k / 2][k % 2 * 2 + 1] = cast::<float64x2_t, _>(self.neon.vcvt_f64_f32(high));
-        }
+        });
         halves
     }
 

@@ -1,4 +1,5 @@
 use super::{Isa, Registers};
+use crate::unroll::unroll;
 use core::fmt::Debug;
 
 /// A type that kernels compute in: f32 or f64, with one register's operations at every level.
@@ -408,12 +409,12 @@ float!(
         lanes: S::Registers32<S::f32s>,
     ) {
         let halves = simd.widen(lanes);
-        for half in 0..2 {
-            for k in 0..<S::Registers64<S::f64s>>::COUNT {
+        unroll!(half in 0..2 => {
+            unroll!(k in 0..<S::Registers64<S::f64s>>::COUNT => {
                 let sum = simd.add_f64s(sums[half].get(k), halves[half].get(k));
                 sums[half].set(k, sum);
-            }
-        }
+            });
+        });
     }
 
     #[inline(always)]
@@ -424,12 +425,12 @@ float!(
         b: S::Registers32<S::f32s>,
     ) {
         let (a, b) = (simd.widen(a), simd.widen(b));
-        for half in 0..2 {
-            for k in 0..<S::Registers64<S::f64s>>::COUNT {
+        unroll!(half in 0..2 => {
+            unroll!(k in 0..<S::Registers64<S::f64s>>::COUNT => {
                 let (a, b) = (a[half].get(k), b[half].get(k));
                 sums[half].set(k, simd.mul_add_f64s(a, b, sums[half].get(k)));
-            }
-        }
+            });
+        });
     }
 );
 
@@ -452,10 +453,10 @@ float!(
         sums: &mut [S::Registers64<S::f64s>; 2],
         lanes: S::Registers64<S::f64s>,
     ) {
-        for k in 0..<S::Registers64<S::f64s>>::COUNT {
+        unroll!(k in 0..<S::Registers64<S::f64s>>::COUNT => {
             let sum = simd.add_f64s(sums[0].get(k), lanes.get(k));
             sums[0].set(k, sum);
-        }
+        });
     }
 
     #[inline(always)]
@@ -465,8 +466,8 @@ float!(
         a: S::Registers64<S::f64s>,
         b: S::Registers64<S::f64s>,
     ) {
-        for k in 0..<S::Registers64<S::f64s>>::COUNT {
+        unroll!(k in 0..<S::Registers64<S::f64s>>::COUNT => {
             sums[0].set(k, simd.mul_add_f64s(a.get(k), b.get(k), sums[0].get(k)));
-        }
+        });
     }
 );

@@ -1,4 +1,5 @@
 use super::{Float, Isa, Registers};
+use crate::unroll::unroll;
 use core::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Neg, Not, Sub};
 
 /// 64 bytes of lanes and the token that proves their instructions exist.
@@ -54,9 +55,9 @@ macro_rules! lift {
         fn lifted<T: Float, S: Isa>(simd: S, arguments: ($(&$Type<T, S>,)+)) -> $Out<T, S> {
             let first = lift!(@at 0, $function, simd, arguments, $($Type),+);
             let mut registers = Many::<T, S, _>::splat(first);
-            for k in 1..Lanes::<T, S>::REGISTERS {
+            unroll!(k in 1..Lanes::<T, S>::REGISTERS => {
                 registers.set(k, lift!(@at k, $function, simd, arguments, $($Type),+));
-            }
+            });
             $Out { simd, registers }
         }
 
@@ -279,11 +280,11 @@ impl<T: Float, S: Isa> Mask<T, S> {
         #[inline(always)]
         fn first<T: Float, S: Isa>(simd: S, count: usize) -> Mask<T, S> {
             let mut registers = Many::<T, S, _>::splat(T::first_lanes(simd, 0));
-            for k in 0..Lanes::<T, S>::REGISTERS {
+            unroll!(k in 0..Lanes::<T, S>::REGISTERS => {
                 let width = Lanes::<T, S>::PER_REGISTER;
                 let count = count.saturating_sub(k * width).min(width);
                 registers.set(k, T::first_lanes(simd, count));
-            }
+            });
             Mask { simd, registers }
         }
         run!(first::<T, S>, simd, count)
@@ -301,10 +302,10 @@ impl<T: Float, S: Isa> Mask<T, S> {
         #[inline(always)]
         fn bits<T: Float, S: Isa>(simd: S, mask: &Mask<T, S>) -> u32 {
             let mut bits = 0;
-            for k in 0..Lanes::<T, S>::REGISTERS {
+            unroll!(k in 0..Lanes::<T, S>::REGISTERS => {
                 let register = T::mask_bits(simd, mask.registers.get(k));
                 bits |= register << (k * Lanes::<T, S>::PER_REGISTER);
-            }
+            });
             bits
         }
         run!(bits::<T, S>, self.simd, &self)
@@ -334,10 +335,10 @@ impl<T: Float, S: Isa> Bits<T, S> {
         #[inline(always)]
         fn shift<T: Float, S: Isa, const N: u32>(simd: S, bits: &Bits<T, S>) -> Bits<T, S> {
             let mut out = *bits;
-            for k in 0..Lanes::<T, S>::REGISTERS {
+            unroll!(k in 0..Lanes::<T, S>::REGISTERS => {
                 out.registers
                     .set(k, T::word_shl::<S, N>(simd, bits.registers.get(k)));
-            }
+            });
             out
         }
         run!(shift::<T, S, N>, self.simd, &self)
@@ -349,10 +350,10 @@ impl<T: Float, S: Isa> Bits<T, S> {
         #[inline(always)]
         fn shift<T: Float, S: Isa, const N: u32>(simd: S, bits: &Bits<T, S>) -> Bits<T, S> {
             let mut out = *bits;
-            for k in 0..Lanes::<T, S>::REGISTERS {
+            unroll!(k in 0..Lanes::<T, S>::REGISTERS => {
                 out.registers
                     .set(k, T::word_shr::<S, N>(simd, bits.registers.get(k)));
-            }
+            });
             out
         }
         run!(shift::<T, S, N>, self.simd, &self)

@@ -1,5 +1,6 @@
 use super::lanes::run;
 use super::{Float, Isa, Kernel, Lanes, Level, Mask, Registers, dispatch};
+use crate::unroll::unroll;
 use core::marker::PhantomData;
 
 /// Bytes of a cache line and of all lanes: what is written past the caches at a time. A line that is
@@ -48,11 +49,11 @@ impl<T: Float, S: Isa> Lanes<T, S> {
             // SAFETY: the caller of `load_raw` promises 64 bytes, which every register lies in.
             let first = unsafe { T::load(simd, from) };
             let mut registers = <T::Many<S, _> as Registers<_>>::splat(first);
-            for k in 1..Lanes::<T, S>::REGISTERS {
+            unroll!(k in 1..Lanes::<T, S>::REGISTERS => {
                 // SAFETY: as above.
                 let next = unsafe { T::load(simd, from.add(k * Lanes::<T, S>::PER_REGISTER)) };
                 registers.set(k, next);
-            }
+            });
             Lanes { simd, registers }
         }
         run!(load::<T, S>, simd, from)
@@ -68,11 +69,11 @@ impl<T: Float, S: Isa> Lanes<T, S> {
             // not touched.
             let first = unsafe { T::load_masked(simd, mask.register(0), from) };
             let mut registers = <T::Many<S, _> as Registers<_>>::splat(first);
-            for k in 1..Lanes::<T, S>::REGISTERS {
+            unroll!(k in 1..Lanes::<T, S>::REGISTERS => {
                 let from = from.wrapping_add(k * Lanes::<T, S>::PER_REGISTER);
                 // SAFETY: as above.
                 registers.set(k, unsafe { T::load_masked(simd, mask.register(k), from) });
-            }
+            });
             Lanes { simd, registers }
         }
         run!(load::<T, S>, simd, (&mask, from))
@@ -84,11 +85,11 @@ impl<T: Float, S: Isa> Lanes<T, S> {
     unsafe fn store_raw(self, to: *mut T) {
         #[inline(always)]
         fn store<T: Float, S: Isa>(simd: S, (lanes, to): (&Lanes<T, S>, *mut T)) {
-            for k in 0..Lanes::<T, S>::REGISTERS {
+            unroll!(k in 0..Lanes::<T, S>::REGISTERS => {
                 let to = to.wrapping_add(k * Lanes::<T, S>::PER_REGISTER);
                 // SAFETY: the caller of `store_raw` promises 64 bytes, which the register lies in.
                 unsafe { T::store(simd, to, lanes.registers.get(k)) }
-            }
+            });
         }
         run!(store::<T, S>, self.simd, (&self, to));
     }
@@ -102,12 +103,12 @@ impl<T: Float, S: Isa> Lanes<T, S> {
             simd: S,
             (lanes, mask, to): (&Lanes<T, S>, &Mask<T, S>, *mut T),
         ) {
-            for k in 0..Lanes::<T, S>::REGISTERS {
+            unroll!(k in 0..Lanes::<T, S>::REGISTERS => {
                 let to = to.wrapping_add(k * Lanes::<T, S>::PER_REGISTER);
                 // SAFETY: the caller of `store_raw_masked` promises the lanes of the mask; others
                 // are not touched.
                 unsafe { T::store_masked(simd, mask.register(k), to, lanes.registers.get(k)) }
-            }
+            });
         }
         run!(store::<T, S>, self.simd, (&self, &mask, to));
     }
@@ -118,11 +119,11 @@ impl<T: Float, S: Isa> Lanes<T, S> {
     unsafe fn stream_raw(self, to: *mut T) {
         #[inline(always)]
         fn stream<T: Float, S: Isa>(simd: S, (lanes, to): (&Lanes<T, S>, *mut T)) {
-            for k in 0..Lanes::<T, S>::REGISTERS {
+            unroll!(k in 0..Lanes::<T, S>::REGISTERS => {
                 let to = to.wrapping_add(k * Lanes::<T, S>::PER_REGISTER);
                 // SAFETY: the caller of `stream_raw` promises 64 bytes, aligned to as many.
                 unsafe { T::stream(simd, to, lanes.registers.get(k)) }
-            }
+            });
         }
         run!(stream::<T, S>, self.simd, (&self, to));
     }

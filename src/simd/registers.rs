@@ -17,21 +17,35 @@ pub trait Registers<R: Copy>: Copy {
     fn set(&mut self, index: usize, register: R);
 }
 
-impl<R: Copy, const N: usize> Registers<R> for [R; N] {
-    const COUNT: usize = N;
+macro_rules! registers {
+    ($($count:literal: $($register:ident)*;)*) => {$(
+        impl<R: Copy> Registers<R> for [R; $count] {
+            const COUNT: usize = $count;
 
-    #[inline(always)]
-    fn splat(register: R) -> Self {
-        [register; N]
-    }
+            // Written out: of `[register; N]` the compiler makes a loop.
+            #[inline(always)]
+            fn splat(register: R) -> Self {
+                $(let $register = register;)*
+                [$($register),*]
+            }
 
-    #[inline(always)]
-    fn get(&self, index: usize) -> R {
-        self[index]
-    }
+            #[inline(always)]
+            fn get(&self, index: usize) -> R {
+                self[index]
+            }
 
-    #[inline(always)]
-    fn set(&mut self, index: usize, register: R) {
-        self[index] = register;
-    }
+            #[inline(always)]
+            fn set(&mut self, index: usize, register: R) {
+                self[index] = register;
+            }
+        }
+    )*};
 }
+
+registers!(
+    1: a;
+    2: a b;
+    4: a b c d;
+    8: a b c d e f g h;
+    16: a b c d e f g h i j k l m n o p;
+);

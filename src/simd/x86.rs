@@ -1,5 +1,6 @@
 use super::Isa;
 use super::isa::gather;
+use crate::unroll::unroll;
 use core::arch::x86_64::{
     __m128, __m256, __m256d, __m256i, __m512, __m512d, __m512i, _MM_HINT_T0, _mm_prefetch,
 };
@@ -89,7 +90,7 @@ impl Isa for V3 {
     #[inline(always)]
     fn interleave_32(self, a: [f32x8; 2], b: [f32x8; 2]) -> [[f32x8; 2]; 2] {
         let mut halves = [a; 2];
-        for k in 0..2 {
+        unroll!(k in 0..2 => {
             let (a, b): (__m256, __m256) = (cast(a[k]), cast(b[k]));
             let low = self.avx._mm256_unpacklo_ps(a, b);
             let high = self.avx._mm256_unpackhi_ps(a, b);
@@ -97,14 +98,14 @@ impl Isa for V3 {
                 cast(self.avx._mm256_permute2f128_ps::<0x20>(low, high)),
                 cast(self.avx._mm256_permute2f128_ps::<0x31>(low, high)),
             ];
-        }
+        });
         halves
     }
 
     #[inline(always)]
     fn interleave_64(self, a: [f64x4; 2], b: [f64x4; 2]) -> [[f64x4; 2]; 2] {
         let mut halves = [a; 2];
-        for k in 0..2 {
+        unroll!(k in 0..2 => {
             let (a, b): (__m256d, __m256d) = (cast(a[k]), cast(b[k]));
             let low = self.avx._mm256_unpacklo_pd(a, b);
             let high = self.avx._mm256_unpackhi_pd(a, b);
@@ -112,7 +113,7 @@ impl Isa for V3 {
                 cast(self.avx._mm256_permute2f128_pd::<0x20>(low, high)),
                 cast(self.avx._mm256_permute2f128_pd::<0x31>(low, high)),
             ];
-        }
+        });
         halves
     }
 
@@ -143,13 +144,13 @@ impl Isa for V3 {
     #[inline(always)]
     fn widen(self, lanes: [f32x8; 2]) -> [[f64x4; 2]; 2] {
         let mut halves = [[f64x4(0.0, 0.0, 0.0, 0.0); 2]; 2];
-        for k in 0..2 {
+        unroll!(k in 0..2 => {
             let [low, high]: [__m128; 2] = cast(lanes[k]);
             halves[k] = [
                 cast::<__m256d, _>(self.avx._mm256_cvtps_pd(low)),
                 cast::<__m256d, _>(self.avx._mm256_cvtps_pd(high)),
             ];
-        }
+        });
         halves
     }
 
@@ -196,12 +197,12 @@ fn shift_up_v3<const KEPT: i32>(
 ) -> [__m256i; 2] {
     let before = [before[1], lanes[0]];
     let mut shifted = lanes;
-    for k in 0..2 {
+    unroll!(k in 0..2 => {
         let across = simd
             .avx2
             ._mm256_permute2x128_si256::<0x21>(before[k], lanes[k]);
         shifted[k] = simd.avx2._mm256_alignr_epi8::<KEPT>(lanes[k], across);
-    }
+    });
     shifted
 }
 
@@ -214,12 +215,12 @@ fn shift_down_v3<const LANE: i32>(
 ) -> [__m256i; 2] {
     let after = [lanes[1], after[0]];
     let mut shifted = lanes;
-    for k in 0..2 {
+    unroll!(k in 0..2 => {
         let across = simd
             .avx2
             ._mm256_permute2x128_si256::<0x21>(lanes[k], after[k]);
         shifted[k] = simd.avx2._mm256_alignr_epi8::<LANE>(across, lanes[k]);
-    }
+    });
     shifted
 }
 
