@@ -62,14 +62,13 @@ impl Grid {
 /// Some axes in their logical order, with neighbours merged where memory allows.
 #[derive(Clone, Debug)]
 pub struct Axes {
-    /// Extent and stride, the last axis the fastest; on the stack up to rank 4, of which one axis is
-    /// the samples'. Empty where all entries share one place.
-    axes: SmallVec<[(usize, isize); 3]>,
+    /// Extent and stride, the last axis the fastest. Empty where all entries share one place.
+    axes: SmallVec<[(usize, isize); 4]>,
 }
 
 impl Axes {
     fn new(which: &[usize], shape: &[usize], strides: &[isize]) -> Self {
-        let mut axes = SmallVec::new();
+        let mut axes: SmallVec<[(usize, isize); 4]> = SmallVec::new();
         if which.iter().any(|&axis| shape[axis] == 0) {
             axes.push((0, 1));
             return Self { axes };
