@@ -7,11 +7,13 @@
 //! write its units and nobody else can.
 
 mod frames;
+mod lines;
 
 pub use frames::Frames;
+pub use lines::Lines;
 
 use crate::layout::{Extents, Grid, Layout, Strides, row_len};
-use crate::simd::{Float, InOut};
+use crate::simd::Float;
 use core::marker::PhantomData;
 use core::ops::Range;
 use ndarray::{ArrayRef, Dimension};
@@ -334,7 +336,7 @@ impl<T> Plane<T> {
     /// units are neighbours.
     #[inline]
     fn stretches(&self, samples: Range<usize>, units: Range<usize>) -> (*mut T, isize) {
-        assert!(!samples.is_empty());
+        assert!(!samples.is_empty() && self.classes == (0..self.row_len));
         let (first, neighbours) = self.locate(samples.start, units.clone());
         assert!(neighbours == units.len() && samples.end <= self.samples.end);
         (first, self.layout.sample_stride)
@@ -591,141 +593,28 @@ impl<T: Float> Source<'_, T> {
     #[inline]
     pub(crate) fn stretches(&self, samples: Range<usize>, units: Range<usize>) -> Lines<'_, T> {
         let (lines, len) = (samples.len(), units.len());
-        Lines::read(self.plane.stretches(samples, units), lines, len)
+        let (first, stride) = self.plane.stretches(samples, units);
+        // SAFETY: the plane owns the units of these samples, which are neighbours, and nobody writes
+        // them.
+        unsafe { Lines::read((first, stride), lines, len) }
     }
 
     /// Rows that are neighbours in memory, class by class.
     pub(crate) fn columns(&self, sample: usize, units: Range<usize>) -> Lines<'_, T> {
         let (rows, classes) = (units.len(), self.plane.classes.len());
-        Lines::read(self.plane.columns(sample, units), classes, rows)
+        let (first, stride) = self.plane.columns(sample, units);
+        // SAFETY: the plane owns all classes of these rows, which are neighbours, and nobody writes
+        // them.
+        unsafe { Lines::read((first, stride), classes, rows) }
     }
 
     /// Rows whose classes are neighbours, row by row, if they lie a stride apart.
     pub(crate) fn rows(&self, samples: Range<usize>, units: Range<usize>) -> Option<Lines<'_, T>> {
         let (rows, classes) = (samples.len() * units.len(), self.plane.classes.len());
-        let place = self.plane.rows(samples, units)?;
-        Some(Lines::read(place, rows, classes))
-    }
-}
-
-/// Runs of memory a stride apart, to read and perhaps to write: the classes of rows that are
-/// neighbours, or rows whose classes are.
-pub struct Lines<'a, T> {
-    source: *const T,
-    source_stride: isize,
-    target: *mut T,
-    target_stride: isize,
-    lines: usize,
-    len: usize,
-    writable: bool,
-    memory: PhantomData<&'a mut [T]>,
-}
-
-impl<'a, T: Float> Lines<'a, T> {
-    /// Lines that a plane owns, all of them, to read.
-    fn read((source, stride): (*mut T, isize), lines: usize, len: usize) -> Self {
-        Self {
-            source,
-            source_stride: stride,
-            target: core::ptr::null_mut(),
-            target_stride: 0,
-            lines,
-            len,
-            writable: false,
-            memory: PhantomData,
-        }
-    }
-
-    /// The same lines, to read and to overwrite: only those of a [`Target`].
-    fn in_place(self) -> Self {
-        Self {
-            target: self.source.cast_mut(),
-            target_stride: self.source_stride,
-            writable: true,
-            ..self
-        }
-    }
-
-    /// One line to read.
-    pub(crate) fn of_slice(values: &'a [T]) -> Self {
-        Self::read((values.as_ptr().cast_mut(), 0), 1, values.len())
-    }
-
-    /// One line to read and to overwrite.
-    pub(crate) fn of_slice_mut(values: &'a mut [T]) -> Self {
-        Self::read((values.as_mut_ptr(), 0), 1, values.len()).in_place()
-    }
-
-    /// Lines to read, and as many to write elsewhere.
-    pub(crate) fn copy(source: Self, target: Self) -> Self {
-        assert!(target.writable && (source.lines, source.len) == (target.lines, target.len));
-        Self {
-            source: source.source,
-            source_stride: source.source_stride,
-            ..target
-        }
-    }
-
-    /// How many values a line has.
-    #[inline(always)]
-    pub(crate) fn line_len(&self) -> usize {
-        self.len
-    }
-
-    /// A line to read.
-    #[inline(always)]
-    pub(crate) fn values(&self, line: usize) -> &[T] {
-        assert!(line < self.lines);
-        let source = self
-            .source
-            .wrapping_offset(line as isize * self.source_stride);
-        // SAFETY: a plane owns the line, whose values are neighbours and are only read.
-        unsafe { core::slice::from_raw_parts(source, self.len) }
-    }
-
-    /// Where a line is written.
-    #[inline(always)]
-    pub(crate) fn written(&mut self, line: usize) -> &mut [T] {
-        assert!(self.writable && line < self.lines);
-        let target = self
-            .target
-            .wrapping_offset(line as isize * self.target_stride);
-        // SAFETY: a plane owns the line, whose values are neighbours, and is borrowed mutably.
-        unsafe { core::slice::from_raw_parts_mut(target, self.len) }
-    }
-
-    /// A line to read and a line to write, which are not in one place.
-    #[inline(always)]
-    pub(crate) fn read_and_written(&mut self, read: usize, written: usize) -> (&[T], &mut [T]) {
-        assert!(self.writable && !core::ptr::eq(self.source, self.target));
-        assert!(read < self.lines && written < self.lines);
-        let source = self
-            .source
-            .wrapping_offset(read as isize * self.source_stride);
-        let target = self
-            .target
-            .wrapping_offset(written as isize * self.target_stride);
-        // SAFETY: a plane owns the line, whose values are neighbours and are only read.
-        let source = unsafe { core::slice::from_raw_parts(source, self.len) };
-        // SAFETY: another plane owns this line, is borrowed mutably, and is nowhere read.
-        (source, unsafe {
-            core::slice::from_raw_parts_mut(target, self.len)
-        })
-    }
-
-    /// A line.
-    #[inline(always)]
-    pub(crate) fn line(&mut self, line: usize) -> InOut<'_, T> {
-        assert!(line < self.lines);
-        let source = self
-            .source
-            .wrapping_offset(line as isize * self.source_stride);
-        let target = self
-            .target
-            .wrapping_offset(line as isize * self.target_stride);
-        // SAFETY: the planes that these lines come from own all of them, and the values of a line
-        // are neighbours; a plane to write is borrowed mutably.
-        unsafe { InOut::from_raw(source, target, self.len, self.writable) }
+        let (first, stride) = self.plane.rows(samples, units)?;
+        // SAFETY: the plane owns all classes of these rows, which are neighbours, and nobody writes
+        // them.
+        Some(unsafe { Lines::read((first, stride), rows, classes) })
     }
 }
 
@@ -955,13 +844,19 @@ impl<T: Float> Target<'_, T> {
     #[inline]
     pub(crate) fn stretches(&mut self, samples: Range<usize>, units: Range<usize>) -> Lines<'_, T> {
         let (lines, len) = (samples.len(), units.len());
-        Lines::read(self.plane.stretches(samples, units), lines, len).in_place()
+        let place = self.plane.stretches(samples, units);
+        // SAFETY: the plane owns the units of these samples, which are neighbours, and is borrowed
+        // mutably.
+        unsafe { Lines::written_in_place(place, lines, len) }
     }
 
     /// Rows that are neighbours in memory, class by class.
     pub(crate) fn columns(&mut self, sample: usize, units: Range<usize>) -> Lines<'_, T> {
         let (rows, classes) = (units.len(), self.plane.classes.len());
-        Lines::read(self.plane.columns(sample, units), classes, rows).in_place()
+        let place = self.plane.columns(sample, units);
+        // SAFETY: the plane owns all classes of these rows, which are neighbours, and is borrowed
+        // mutably.
+        unsafe { Lines::written_in_place(place, classes, rows) }
     }
 
     /// Rows whose classes are neighbours, row by row, if they lie a stride apart.
@@ -972,6 +867,8 @@ impl<T: Float> Target<'_, T> {
     ) -> Option<Lines<'_, T>> {
         let (rows, classes) = (samples.len() * units.len(), self.plane.classes.len());
         let place = self.plane.rows(samples, units)?;
-        Some(Lines::read(place, rows, classes).in_place())
+        // SAFETY: the plane owns all classes of these rows, which are neighbours, and is borrowed
+        // mutably.
+        Some(unsafe { Lines::written_in_place(place, rows, classes) })
     }
 }

@@ -4,8 +4,8 @@
 //! registers, or for a polynomial's coefficients, makes thousands of loops in one function, which keep
 //! the compiler busy for most of its time.
 
-/// Runs a block for each number from `$first` (0 or 1) to `$count`, an expression of constants: without
-/// a loop up to 4.
+/// Runs a block for each number from 0 or 1 up to `$count`, an expression of constants: without a loop
+/// up to 4.
 macro_rules! unroll {
     // Of arrays that have just so many places.
     ($k:ident in 0..2 => $body:block) => {{

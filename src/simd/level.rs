@@ -149,9 +149,9 @@ impl<K: Kernel, S: Isa> pulp::NullaryFnOnce for Bound<K, S> {
 
 /// Runs `kernel` with the instructions of `level`.
 ///
-/// This is a real call that cannot be inlined into its caller: dispatch once per leaf of work,
-/// never per row or element, and inside a task, never around one that spawns others. Inlined, the
-/// scalar kernel would be compiled again wherever it is called.
+/// This is a real call that cannot be inlined into its caller: dispatch for a run of rows or elements,
+/// never for each, and inside a task, never around one that spawns others. Inlined, the scalar kernel
+/// would be compiled again wherever it is called.
 #[inline(always)]
 pub(crate) fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Output {
     K::Home::dispatch(level, kernel)

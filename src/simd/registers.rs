@@ -1,8 +1,10 @@
 /// The registers that make up 64 bytes: one on AVX-512, two on AVX2, four on NEON, one a lane on
 /// the scalar level.
 ///
-/// `R` is a vector, a mask or a vector of bits; loops over `0..COUNT` unroll and the array dissolves
-/// into registers once everything is inlined.
+/// `R` is a vector, a mask or a vector of bits. Operations go through them by [`unroll!`], and the
+/// array dissolves into registers once everything is inlined.
+///
+/// [`unroll!`]: crate::unroll
 pub trait Registers<R: Copy>: Copy {
     /// How many registers there are.
     const COUNT: usize;

@@ -56,7 +56,8 @@ impl<T: Element> Kernel for Distances<'_, '_, T> {
     #[inline(always)]
     fn run<S: Isa>(self, simd: S) {
         let mut room = [T::ZERO; SLAB];
-        // A column for each of the rows that lie beside each other in a vector.
+        // Rows that lie beside each other in a vector, and the same with a column for each.
+        let mut slabs = [[T::ZERO; SLAB]; 16];
         let mut panel = [[T::ZERO; 16]; SLAB];
         let mut start = 0;
         while start < self.others {
@@ -68,13 +69,13 @@ impl<T: Element> Kernel for Distances<'_, '_, T> {
                 let padded = entries.len().next_multiple_of(TREE);
                 // Behind the last entry zeros; behind the last row whatever was there, since
                 // nobody reads what comes of it.
-                for lane in 0..beside {
+                for (lane, slab) in slabs[..beside].iter_mut().enumerate() {
                     let other = start + lane;
                     let row = self.other.row(0, other, entries.clone(), &mut room);
-                    for (k, column) in panel[..padded].iter_mut().enumerate() {
-                        column[lane] = row.get(k).copied().unwrap_or(T::ZERO);
-                    }
+                    slab[..row.len()].copy_from_slice(row);
+                    slab[row.len()..padded].fill(T::ZERO);
                 }
+                turn(simd, &slabs, &mut panel[..padded]);
                 for (row, sum) in self.rows.clone().zip(&mut sums) {
                     let row = self.own.row(0, row, entries.clone(), &mut room);
                     sum.gather(squares(simd, row, &panel));
@@ -89,6 +90,23 @@ impl<T: Element> Kernel for Distances<'_, '_, T> {
                 }
             }
             start += beside;
+        }
+    }
+}
+
+/// Makes a column of each slab, of whole vectors.
+#[inline(always)]
+fn turn<T: Element, S: Isa>(simd: S, slabs: &[[T; SLAB]; 16], panel: &mut [[T; 16]]) {
+    for (start, columns) in (0..SLAB)
+        .step_by(T::LANES)
+        .zip(panel.chunks_exact_mut(T::LANES))
+    {
+        let mut vectors = [Lanes::splat(simd, T::ZERO); 16];
+        for (vector, slab) in vectors.iter_mut().zip(&slabs[..T::LANES]) {
+            *vector = Lanes::load(simd, &slab[start..]);
+        }
+        for (lanes, column) in Lanes::transpose(vectors).iter().zip(columns) {
+            lanes.store(column);
         }
     }
 }

@@ -242,33 +242,36 @@ impl<T: Element, const ROWS: bool> Kernel for Pull<'_, '_, T, ROWS> {
     #[inline(always)]
     fn run<S: Isa>(mut self, simd: S) {
         let mut own_slab = [[T::ZERO; SLAB]; OWN];
-        let mut rooms = [[T::ZERO; SLAB]; TILE];
+        let mut panel = [[T::ZERO; SLAB]; TILE];
         let mut at = 0;
         while at < self.len {
             let entries = at..self.len.min(at + SLAB);
             for (own, slab) in self.own_rows.clone().zip(&mut own_slab) {
-                let mut room = [T::ZERO; SLAB];
-                let row = self.own.row(0, own, entries.clone(), &mut room);
-                slab[..row.len()].copy_from_slice(row);
+                copy(self.own, own, &entries, slab);
             }
             let mut sums = [[Gathered::zero(simd); VECTORS]; OWN];
             let mut start = 0;
             while start < self.others() {
                 let tile = self.tile(start);
-                let mut rows = [&[][..]; TILE];
-                for (k, (row, room)) in rows.iter_mut().zip(&mut rooms).enumerate() {
-                    if k < tile.count {
-                        let other = self.first_other + start + k;
-                        *row = self.other.row(0, other, entries.clone(), room);
-                    }
+                for (k, row) in panel[..tile.count].iter_mut().enumerate() {
+                    copy(self.other, self.first_other + start + k, &entries, row);
                 }
                 let pulls = tile.takes_part.iter().all(|&takes_part| takes_part);
-                for tree in 0..TILE / TREE {
+                let (trees, _) = panel.as_chunks::<TREE>();
+                for (tree, panel) in trees.iter().enumerate() {
                     for (own, slab) in own_slab[..self.own_rows.len()].iter().enumerate() {
+                        let pull = Tree {
+                            tile: &tile,
+                            panel,
+                            tree,
+                            own,
+                            slab,
+                            len: entries.len(),
+                        };
                         if pulls {
-                            add::<_, _, true>(simd, &tile, &rows, tree, own, slab, &mut sums[own]);
+                            pull.add::<_, true>(simd, &mut sums[own]);
                         } else {
-                            add::<_, _, false>(simd, &tile, &rows, tree, own, slab, &mut sums[own]);
+                            pull.add::<_, false>(simd, &mut sums[own]);
                         }
                     }
                 }
@@ -291,58 +294,57 @@ impl<T: Element, const ROWS: bool> Kernel for Pull<'_, '_, T, ROWS> {
     }
 }
 
-/// Adds what the other rows of one tree of a tile pull on a slab of an own row. `ALL` if all of the
-/// tile's take part.
-#[inline(always)]
-fn add<T: Element, S: Isa, const ALL: bool>(
-    simd: S,
-    tile: &Tile<T>,
-    rows: &[&[T]; TILE],
+/// Copies some entries of a row, at most a slab.
+fn copy<T: Element>(from: &Source<'_, T>, row: usize, entries: &Range<usize>, to: &mut [T; SLAB]) {
+    let mut room = [T::ZERO; SLAB];
+    let row = from.row(0, row, entries.clone(), &mut room);
+    to[..row.len()].copy_from_slice(row);
+}
+
+/// What the other rows of one tree of a tile pull on a slab of an own row.
+struct Tree<'t, T> {
+    tile: &'t Tile<T>,
+    /// The slabs of these rows.
+    panel: &'t [[T; SLAB]; TREE],
     tree: usize,
     own: usize,
-    slab: &[T; SLAB],
-    sums: &mut [Gathered<S>; VECTORS],
-) {
-    let first = tree * TREE;
-    let len = rows[0].len();
-    for (k, sum) in sums.iter_mut().enumerate() {
-        let at = k * T::LANES;
-        if at >= len {
-            break;
+    slab: &'t [T; SLAB],
+    /// Entries in the slab; behind them anything may stand.
+    len: usize,
+}
+
+impl<T: Element> Tree<'_, T> {
+    /// Adds it to the sums. `ALL` if all of the tile's rows take part.
+    #[inline(always)]
+    fn add<S: Isa, const ALL: bool>(&self, simd: S, sums: &mut [Gathered<S>; VECTORS]) {
+        let first = self.tree * TREE;
+        for (sum, at) in sums.iter_mut().zip((0..self.len).step_by(T::LANES)) {
+            let terms = Differences::<_, _, ALL> {
+                own: Lanes::load(simd, &self.slab[at..]),
+                panel: self.panel,
+                weights: &self.tile.weights[self.own][first..first + TREE],
+                takes_part: &self.tile.takes_part[first..first + TREE],
+                at,
+            };
+            let mut one = Sum::zero(simd);
+            one.add(tree::sum(&terms));
+            sum.gather(one);
         }
-        let terms = Differences::<_, _, ALL> {
-            own: Lanes::load(simd, &slab[at..]),
-            rows: &rows[first..first + TREE],
-            weights: &tile.weights[own][first..first + TREE],
-            takes_part: &tile.takes_part[first..first + TREE],
-            at,
-            is_full: len - at >= T::LANES,
-        };
-        let mut one = Sum::zero(simd);
-        one.add(tree::sum(&terms));
-        sum.gather(one);
     }
 }
 
 struct Differences<'d, T: Element, S: Isa, const ALL: bool> {
     own: Lanes<T, S>,
-    rows: &'d [&'d [T]],
+    panel: &'d [[T; SLAB]; TREE],
     weights: &'d [T],
     takes_part: &'d [bool],
     at: usize,
-    /// Whether a whole vector of each row is there.
-    is_full: bool,
 }
 
 impl<T: Element, S: Isa, const ALL: bool> Differences<'_, T, S, ALL> {
     #[inline(always)]
     fn difference(&self, k: usize) -> Lanes<T, S> {
-        let row = &self.rows[k][self.at..];
-        let other = match self.is_full {
-            true => Lanes::load(self.own.simd(), row),
-            false => Lanes::load_partial(self.own.simd(), row),
-        };
-        other - self.own
+        Lanes::load(self.own.simd(), &self.panel[k][self.at..]) - self.own
     }
 }
 

@@ -15,7 +15,7 @@ use crate::element::Element;
 use crate::simd::{Isa, LaneTotals, Lanes, fence};
 use crate::tensor::{Lines, Source};
 use core::ops::Range;
-use room::Room;
+use room::{Copies, Room};
 use stretch::{Formula, Kernels, Stretches};
 
 /// A loss of one prediction at a time: one formula gives the value and its derivative.
@@ -51,7 +51,7 @@ pub(crate) fn run<T: Element, const K: usize>(
         (true, true) => &Formula::<_, true, true>(formula),
         (true, false) => &Formula::<_, true, false>(formula),
         // Past the caches there is time enough for losses that nobody asked for.
-        (false, true) if plan.stream => &Formula::<_, true, true>(formula),
+        (false, true) if plan.stream && outputs.is_run() => &Formula::<_, true, true>(formula),
         (false, _) => &Formula::<_, false, true>(formula),
     };
     let driver = Driver {
@@ -119,7 +119,7 @@ impl<T: Element, const K: usize> Run<'_, '_, '_, '_, T, K> {
         let (mut copies, mut streamed);
         let mut room = Room::none();
         if copied {
-            copies = room::Copies::new();
+            copies = Copies::new();
             room.copies = Some(&mut copies);
         }
         if stream {
@@ -145,12 +145,14 @@ impl<T: Element, const K: usize> Run<'_, '_, '_, '_, T, K> {
                 *scale = shared.unwrap_or_else(|| self.scale(sample));
             }
             let (scales, sums) = (&scales[..some.len()], &mut sums[..some.len()]);
-            if room.copies.is_some() {
-                for (k, sample) in some.clone().enumerate() {
-                    self.in_blocks(sample, &scales[k..k + 1], &mut sums[k..k + 1], room);
+            if let Some(copies) = &mut room.copies {
+                for (sample, (scale, sum)) in some.clone().zip(scales.iter().zip(&mut *sums)) {
+                    if scale.is_some() {
+                        *sum = self.in_blocks(sample, scale, copies, &mut room.streamed);
+                    }
                 }
             } else if !self.units.is_empty() {
-                self.in_lines(some.clone(), scales, sums, room);
+                self.in_lines(some.clone(), scales, sums, &mut room.streamed);
             }
             for (sample, (scale, total)) in some.zip(scales.iter().zip(sums)) {
                 if scale.is_none() {
@@ -176,7 +178,7 @@ impl<T: Element, const K: usize> Run<'_, '_, '_, '_, T, K> {
         samples: Range<usize>,
         scales: &[Option<Scale<T>>],
         sums: &mut [f64],
-        room: &mut Room<'_, T, K>,
+        streamed: &mut [&mut [T]; 2],
     ) {
         let units = &self.units;
         let inputs = self.driver.inputs.each_ref();
@@ -188,23 +190,21 @@ impl<T: Element, const K: usize> Run<'_, '_, '_, '_, T, K> {
             pred: self.outputs.operands[0].stretches(samples, units.clone()),
             scales,
             carried: None,
-            buffers: room.streamed.each_mut().map(|buffer| &mut **buffer),
+            buffers: streamed.each_mut().map(|buffer| &mut **buffer),
         };
         let kernels = self.driver.kernels;
         kernels.run(self.plan.exec.level, stretches, sums);
     }
 
-    /// Computes the units of a sample, a block at a time.
+    /// Computes the units of a sample, a block at a time, and returns the sum of their terms.
     fn in_blocks(
         &mut self,
         sample: usize,
-        scale: &[Option<Scale<T>>],
-        sums: &mut [f64],
-        room: &mut Room<'_, T, K>,
-    ) {
-        let Some(copies) = &mut room.copies else {
-            return;
-        };
+        scale: &Option<Scale<T>>,
+        copies: &mut Copies<T, K>,
+        streamed: &mut [&mut [T]; 2],
+    ) -> f64 {
+        let mut sum = [0.0];
         let mut carried = LaneTotals::default();
         for at in self.units.clone().step_by(block::<T>()) {
             let units = at..self.units.end.min(at + block::<T>());
@@ -228,7 +228,7 @@ impl<T: Element, const K: usize> Run<'_, '_, '_, '_, T, K> {
                 Lines::of_slice_mut(place)
             });
             let (pred, copied) = self.outputs.operands[0].stretch(sample, units, &mut copies.pred);
-            let [first, second] = &mut room.streamed;
+            let [first, second] = &mut *streamed;
             let mut buffers = [&mut [][..], &mut [][..]];
             if !copied {
                 buffers = [first, second];
@@ -238,12 +238,12 @@ impl<T: Element, const K: usize> Run<'_, '_, '_, '_, T, K> {
                 inputs,
                 factors,
                 each,
-                scales: scale,
+                scales: core::slice::from_ref(scale),
                 carried: Some(&mut carried),
                 buffers,
             };
             let kernels = self.driver.kernels;
-            kernels.run(self.plan.exec.level, stretches, sums);
+            kernels.run(self.plan.exec.level, stretches, &mut sum);
 
             if copied && let Some(grad) = self.outputs.pred().grad() {
                 grad.write(sample, at, &copies.pred[..len]);
@@ -252,5 +252,6 @@ impl<T: Element, const K: usize> Run<'_, '_, '_, '_, T, K> {
                 each.write(sample, at, &copies.each[..len]);
             }
         }
+        sum[0]
     }
 }

@@ -4,10 +4,10 @@
 //! entries of the rows; from these the loss makes its value and a few factors; with them the second
 //! pass turns entries into gradients, each row still in the cache. Gradients go through the caches,
 //! however many there are: rows of several operands in turn, past them, are slower. Rows too long for one
-//! thread are cut into chunks; these, and rows that do not lie in lines, are taken one by one ([`long`]).
+//! thread are cut into chunks; these, and rows that do not lie in lines, are taken one by one ([`chunks`]).
 
+mod chunks;
 mod entries;
-mod long;
 mod row;
 mod scratch;
 
@@ -17,9 +17,9 @@ use super::{Operand, Outputs, Plan, Work};
 use crate::element::Element;
 use crate::simd::{Isa, Kernel, Lanes, Sum, dispatch};
 use crate::tensor::Lines;
+use chunks::InChunks;
 use core::ops::Range;
 use entries::Entries;
-use long::InChunks;
 use row::{Direct, Passes};
 
 /// A loss of rows of `K` operands, made from `J` sums over their entries.
@@ -162,7 +162,7 @@ where
         [samples, units]: [&Range<usize>; 2],
         losses: &mut [T; UNITS],
     ) {
-        if self.len <= long::CHUNK
+        if self.len <= chunks::CHUNK
             && let Some(lines) = lines_of(&mut outputs.operands, samples, units)
         {
             let lined = Lined {

@@ -18,7 +18,7 @@ impl<T: Element, const K: usize> Scratch<T, K> {
             .operands
             .iter()
             .all(|operand| operand.classes_contiguous());
-        (!contiguous).then_some(Self {
+        (!contiguous).then(|| Self {
             rows: [[T::ZERO; PIECE]; K],
         })
     }

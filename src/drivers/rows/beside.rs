@@ -1,7 +1,7 @@
 use super::leaf::Rows;
 use super::place::Place;
 use super::row::Row;
-use super::tile::{Known, PACKED, Packed, TURNED, Tile};
+use super::tile::{Known, PACKED, Packed, Tile};
 use super::{RowLabel, RowLoss};
 use crate::drivers::unit_scale::UnitScales;
 use crate::drivers::{Integers, Outputs, Plan};
@@ -12,7 +12,7 @@ use core::ops::Range;
 
 /// Classes up to which rows whose classes are neighbours are taken side by side all the same: what is
 /// done once a row costs more than they do.
-pub(super) const SHORT: usize = 32;
+const FEW_CLASSES: usize = 32;
 
 /// Rows from which on it pays to copy them side by side.
 const SEVERAL: usize = 8;
@@ -27,10 +27,10 @@ where
 {
     /// Whether `count` rows that lie in lines are better taken side by side.
     pub(super) fn go_beside(&self, count: usize) -> bool {
-        self.classes <= SHORT && count >= SEVERAL && self.loss.normalises()
+        self.classes <= FEW_CLASSES && count >= SEVERAL && self.loss.normalises()
     }
 
-    /// How many of the next `rest` rows can be taken side by side, `units` being what is left of
+    /// How many rows whose classes lie apart can be taken side by side, `units` being what is left of
     /// the sample.
     #[inline]
     pub(super) fn beside(
@@ -38,27 +38,17 @@ where
         outputs: &Outputs<'_, T>,
         sample: usize,
         units: Range<usize>,
-        rest: usize,
     ) -> usize {
-        if self.in_runs(outputs) {
-            return rest.min(self.width(outputs));
-        }
         let neighbours = match &self.label {
             RowLabel::Class(_) => usize::MAX,
             RowLabel::Shares(shares) => shares.contiguous(sample, units.clone()),
         };
-        let neighbours = neighbours.min(outputs.operands[0].contiguous(sample, units));
-        neighbours.min(self.width(outputs))
+        neighbours.min(outputs.operands[0].contiguous(sample, units))
     }
 
-    /// How many rows stand side by side.
+    /// How many rows stand side by side in `room`.
     #[inline]
-    pub(super) fn width(&self, outputs: &Outputs<'_, T>) -> usize {
-        let room = if self.in_runs(outputs) {
-            TURNED
-        } else {
-            PACKED
-        };
+    pub(super) fn width(&self, room: usize) -> usize {
         let width = room / self.classes / T::LANES * T::LANES;
         width.clamp(T::LANES, WIDEST)
     }
@@ -75,6 +65,8 @@ pub(super) struct Beside<'r, 'i, 'a, 'o, 'p, T: Element, R, const DENSE: bool> {
     /// The units of every sample.
     pub(super) units: Range<usize>,
     pub(super) packed: &'r mut Packed<'p, T>,
+    /// How many rows stand side by side there.
+    pub(super) width: usize,
     /// The first row.
     pub(super) at: Place,
     /// A place for the loss of each row; gradients are written, where they are wanted.
@@ -94,8 +86,8 @@ where
         if S::IS_SCALAR {
             unreachable!("one lane at a time is none the faster for rows side by side");
         }
-        let width = self.rows.width(self.outputs);
-        let (at, classes, count) = (self.at, self.rows.classes, self.losses.len());
+        let (at, width) = (self.at, self.width);
+        let (classes, count) = (self.rows.classes, self.losses.len());
         let whole = classes <= PACKED / width;
         if whole {
             self.fetch(simd, at, count, width, 0..classes);

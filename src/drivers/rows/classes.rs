@@ -1,7 +1,7 @@
 use super::leaf::Rows;
 use super::pieces::parts;
 use super::room::{PIECE, Room};
-use super::row::{first_lane, subtracted};
+use super::row::{LeftOut, first_lane, subtracted};
 use super::{RowLabel, RowLoss};
 use crate::drivers::schedule::Leaf;
 use crate::drivers::terms::SUM_BLOCK;
@@ -115,7 +115,10 @@ impl<T: Element, R: RowLoss<T>> Run<'_, '_, '_, '_, T, R> {
             self.outputs.mask(at.0, at.1..at.1 + 1);
             return 0.0;
         };
-        let (left_out, sums) = self.rows.whole(simd, self.outputs, at, room);
+        let (max, class) = self.rows.largest(simd, self.outputs, at, all.clone(), room);
+        let left_out = LeftOut::new(simd, class, max, max);
+        let (row, outputs) = ((at, all.clone()), &mut *self.outputs);
+        let sums = self.rows.forward(simd, outputs, row, room, (class, max));
         let row = self.rows.finished(simd, &left_out, sums);
         let surprise = T::from_f64(first_lane(row.surprise()));
         let probability = T::from_f64(first_lane(row.probability()));

@@ -1,7 +1,7 @@
 use super::leaf::Rows;
 use super::outcome::Second;
 use super::room::Room;
-use super::row::{self, Forward, LeftOut, Sums, subtracted};
+use super::row::{self, Forward, Sums, subtracted};
 use super::{RowLabel, RowLoss};
 use crate::drivers::Outputs;
 use crate::element::Element;
@@ -14,39 +14,6 @@ where
     T: Element,
     R: RowLoss<T>,
 {
-    /// The first pass over a whole row.
-    #[inline(always)]
-    pub(super) fn whole<S: Isa>(
-        &self,
-        simd: S,
-        outputs: &mut Outputs<'_, T>,
-        at: (usize, usize),
-        room: &mut Room<'_, T>,
-    ) -> (LeftOut<T>, Sums) {
-        let all = 0..self.classes;
-        let class = self.class(at);
-        if !self.loss.normalises() {
-            let class = class.unwrap_or(0);
-            let logit = outputs.pred().class(at.0, at.1, class);
-            let sums = if DENSE {
-                self.forward(simd, outputs, (at, all), room, (0, T::ZERO))
-            } else {
-                Sums::of_class(-logit.to_f64())
-            };
-            return (LeftOut::of_log_probabilities(class, logit), sums);
-        }
-        let (max, position) = self.largest(simd, outputs, at, all.clone(), room);
-        let left_out = match class {
-            Some(class) => {
-                let logit = outputs.pred().class(at.0, at.1, class);
-                LeftOut::new(simd, class, logit, max)
-            }
-            None => LeftOut::new(simd, position, max, max),
-        };
-        let sums = self.forward(simd, outputs, (at, all), room, (left_out.class, max));
-        (left_out, sums)
-    }
-
     /// The largest logit of some classes, or −∞, and the first class that has it, if the label says
     /// nothing about which class is left out.
     #[inline(always)]

@@ -3,8 +3,7 @@ use crate::element::Element;
 /// Classes that are copied at a time where they are no neighbours in memory.
 pub(super) const PIECE: usize = 1024;
 
-/// Memory of a leaf whose rows are taken one by one, for pieces of those whose classes are no
-/// neighbours in memory; else empty.
+/// Memory for pieces of rows whose classes are no neighbours in memory; else empty.
 pub(super) struct Room<'r, T> {
     /// Logits, and the label's shares.
     pub(super) pieces: [&'r mut [T]; 2],

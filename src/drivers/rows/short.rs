@@ -62,14 +62,15 @@ where
         }
         let level = self.plan.exec.level;
         let stream = self.plan.stream && self.rows.grad;
+        // One lane at a time is none the faster for rows side by side.
         let sum = if !self.rows.in_runs(self.outputs) {
-            match self.rows.classes <= PIECE {
-                true => self.apart::<PIECE>(),
-                false => self.apart::<LONGEST_CHUNK>(),
+            match level.is_scalar() {
+                true => self.one_by_one(),
+                false => self.apart(),
             }
-        } else if self.rows.go_beside(count) && !level.is_scalar() && self.lines().is_some() {
+        } else if self.rows.go_beside(count) && !level.is_scalar() && self.lie_in_lines() {
             self.turned()
-        } else if stream && self.rows.loss.normalises() && self.lines().is_some() {
+        } else if stream && self.rows.loss.normalises() && self.lie_in_lines() {
             self.trailing()
         } else {
             self.in_lines::<false>(None)
@@ -126,11 +127,14 @@ where
             let mut count = rest.min(WIDEST);
             let mut lines = leaf.rows.lines(leaf.outputs, samples, units.clone());
             if lines.is_none() {
-                (number, count) = (0, 1);
-                let (sample, unit) = (at.sample, at.unit);
-                lines = leaf
-                    .rows
-                    .lines(leaf.outputs, sample..sample + 1, unit..unit + 1);
+                // Those of the sample, or else a row.
+                let (sample, left) = (at.sample..at.sample + 1, at.unit..units.end);
+                (number, count) = (0, left.len().min(WIDEST));
+                lines = leaf.rows.lines(leaf.outputs, sample.clone(), left);
+                if lines.is_none() {
+                    count = 1;
+                    lines = leaf.rows.lines(leaf.outputs, sample, at.unit..at.unit + 1);
+                }
             }
             let (lines, shares) = lines.expect("classes that are neighbours");
             let direct = Direct::<_, _, _, TRAIL> {
@@ -163,42 +167,54 @@ where
         }))
     }
 
-    /// Short rows a stride apart, which are turned to stand side by side.
+    /// Rows of few classes a stride apart, which are turned to stand side by side.
     #[inline(never)]
     fn turned(&mut self) -> f64 {
         let mut room = [[T::ZERO; TURNED]; 3];
         let mut packed = room.each_mut().map(|values| &mut values[..]);
+        let width = self.rows.width(TURNED);
         self.groups(|leaf, at, rest, losses| {
-            let count = rest.min(leaf.rows.width(leaf.outputs));
-            leaf.beside(at, &mut packed, &mut losses[..count]);
+            let count = rest.min(width);
+            leaf.beside(at, &mut packed, width, &mut losses[..count]);
             count
         })
     }
 
     /// Rows whose classes lie apart: those that are neighbours class by class side by side, others one
-    /// by one, for which there is room of `N`.
+    /// by one.
     #[inline(never)]
-    fn apart<const N: usize>(&mut self) -> f64 {
-        let mut room = [[T::ZERO; PACKED]; 2];
+    fn apart(&mut self) -> f64 {
+        let (mut room, mut shares);
+        room = [[T::ZERO; PACKED]; 2];
         let [logits, grads] = room.each_mut().map(|values| &mut values[..]);
-        let (mut room, mut shares) = ([[T::ZERO; N]; 2], [T::ZERO; PACKED]);
-        let mut packed = [logits, grads, &mut shares];
-        self.groups(|leaf, at, rest, losses| {
-            let mut count = 1;
-            if !leaf.plan.exec.level.is_scalar() {
-                let units = at.unit..leaf.units.end;
-                count = leaf.rows.beside(leaf.outputs, at.sample, units, rest);
-            }
+        let mut packed = [logits, grads, &mut []];
+        if DENSE {
+            shares = [T::ZERO; PACKED];
+            packed[2] = &mut shares;
+        }
+        let width = self.rows.width(PACKED);
+        self.groups(|leaf, at, _, losses| {
+            let units = at.unit..leaf.units.end;
+            let count = leaf.rows.beside(leaf.outputs, at.sample, units).min(width);
             match count {
-                1 => leaf.copied(at, &mut room, &mut losses[..1]),
-                _ => leaf.beside(at, &mut packed, &mut losses[..count]),
+                1 => leaf.copied(at, losses),
+                _ => leaf.beside(at, &mut packed, width, &mut losses[..count]),
             }
             count
         })
     }
 
+    /// Rows whose classes lie apart, one by one.
+    #[inline(never)]
+    fn one_by_one(&mut self) -> f64 {
+        self.groups(|leaf, at, _, losses| {
+            leaf.copied(at, losses);
+            1
+        })
+    }
+
     /// Computes rows side by side.
-    fn beside(&mut self, at: Place, packed: &mut Packed<'_, T>, losses: &mut [T]) {
+    fn beside(&mut self, at: Place, packed: &mut Packed<'_, T>, width: usize, losses: &mut [T]) {
         let beside = Beside {
             rows: self.rows,
             plan: self.plan,
@@ -207,23 +223,36 @@ where
             samples: self.samples.clone(),
             units: self.units.clone(),
             packed,
+            width,
             at,
             losses,
         };
         dispatch(self.plan.exec.level, beside);
     }
 
-    /// Computes a row that is copied first.
-    fn copied(&mut self, at: Place, room: &mut [impl AsMut<[T]>; 2], losses: &mut [T]) {
+    /// Computes a row that is copied first, unless it is masked.
+    fn copied(&mut self, at: Place, losses: &mut [T]) {
+        if self.scales.of(at.sample, at.unit).is_none() {
+            return;
+        }
+        match self.rows.classes <= PIECE {
+            true => self.copied_to_room_of::<PIECE>(at, losses),
+            false => self.copied_to_room_of::<LONGEST_CHUNK>(at, losses),
+        }
+    }
+
+    #[inline(never)]
+    fn copied_to_room_of<const N: usize>(&mut self, at: Place, losses: &mut [T]) {
         let classes = 0..self.rows.classes;
-        let [row, label] = room
-            .each_mut()
-            .map(|values| &mut values.as_mut()[..classes.end]);
+        let mut room = [T::ZERO; N];
+        let row = &mut room[..classes.end];
         let pred = self.outputs.pred();
         pred.copy_row(at.sample, at.unit, classes.clone(), row);
+        let mut label;
         let mut shares = None;
-        if let RowLabel::Shares(label_shares) = &self.rows.label {
-            let line = label_shares.row(at.sample, at.unit, classes, label);
+        if DENSE && let RowLabel::Shares(given) = &self.rows.label {
+            label = [T::ZERO; N];
+            let line = given.row(at.sample, at.unit, classes, &mut label);
             shares = Some(Lines::of_slice(line));
         }
         let direct = Direct::<_, _, _, false> {
@@ -237,7 +266,7 @@ where
             stream: false,
             trailing: None,
             last: true,
-            losses,
+            losses: &mut losses[..1],
         };
         dispatch(self.plan.exec.level, direct);
         if let Some(grad) = self.outputs.pred().grad() {
@@ -245,10 +274,10 @@ where
         }
     }
 
-    /// The lines of all rows, if they lie a stride apart.
-    fn lines(&mut self) -> Option<(Lines<'_, T>, Option<Lines<'_, T>>)> {
+    /// Whether all rows lie a stride apart.
+    fn lie_in_lines(&mut self) -> bool {
         let (samples, units) = (self.samples.clone(), self.units.clone());
-        self.rows.lines(self.outputs, samples, units)
+        self.rows.lines(self.outputs, samples, units).is_some()
     }
 }
 
