@@ -18,7 +18,10 @@ impl<T: Element, const K: usize> Scratch<T, K> {
             .operands
             .iter()
             .all(|operand| operand.classes_contiguous());
-        (!contiguous).then(|| Self {
+        if contiguous {
+            return None;
+        }
+        Some(Self {
             rows: [[T::ZERO; PIECE]; K],
         })
     }

@@ -96,7 +96,11 @@ where
         for first in (0..count).step_by(T::LANES) {
             let rows = (count - first).min(T::LANES);
             let found = self.tile(simd, place, first..first + rows, width, whole);
-            found.store_partial(&mut self.losses[first..first + rows]);
+            // What is stored whole is the sooner read, one by one.
+            match rows == T::LANES {
+                true => found.store(&mut self.losses[first..]),
+                false => found.store_partial(&mut self.losses[first..first + rows]),
+            }
             for _ in 0..rows {
                 place = place.next(&self.units);
             }
