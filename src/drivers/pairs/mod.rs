@@ -3,11 +3,11 @@
 //! A unit is a row of each of the `K` operands. The first pass adds a few sums of products over the
 //! entries of the rows; from these the loss makes its value and a few factors; with them the second
 //! pass turns entries into gradients, each row still in the cache. Gradients go through the caches,
-//! however many there are: rows of several operands in turn, past them, are slower. Rows too long for one
-//! thread are cut into chunks; these, and rows that do not lie in lines, are taken one by one ([`chunks`]).
+//! however many there are: rows of several operands in turn, past them, are slower. Rows too long for one thread are
+//! cut into chunks ([`long`]).
 
-mod chunks;
 mod entries;
+mod long;
 mod row;
 mod scratch;
 
@@ -17,10 +17,10 @@ use super::{Operand, Outputs, Plan, Work};
 use crate::element::Element;
 use crate::simd::{Isa, Kernel, Lanes, Sum, dispatch};
 use crate::tensor::Lines;
-use chunks::InChunks;
 use core::ops::Range;
 use entries::Entries;
-use row::{Direct, Passes};
+use row::{Direct, InPieces, Passes};
+use scratch::Scratch;
 
 /// A loss of rows of `K` operands, made from `J` sums over their entries.
 pub trait PairLoss<T: Element, const K: usize, const J: usize>: Copy + Send + Sync {
@@ -111,6 +111,53 @@ where
         units: Range<usize>,
         finish: bool,
     ) -> f64 {
+        if self.len > long::CHUNK {
+            return self.run_long(plan, outputs, samples, units, finish);
+        }
+        let mut scratch = Scratch::for_rows_of(outputs);
+        let run = Run {
+            pairs: self,
+            plan,
+            outputs,
+            samples,
+            units,
+            finish,
+            scratch: scratch.as_mut(),
+        };
+        dispatch(plan.exec.level, run)
+    }
+}
+
+/// The work of one leaf of short rows, or of a run of samples that have one leaf each.
+struct Run<'r, 'i, 'a, 'o, T: Element, L: PairLoss<T, K, J>, const K: usize, const J: usize> {
+    pairs: &'r Pairs<'i, T, L, K, J>,
+    plan: &'r Plan<'a, T>,
+    outputs: &'r mut Outputs<'o, T, K>,
+    samples: Range<usize>,
+    units: Range<usize>,
+    finish: bool,
+    scratch: Option<&'r mut Scratch<T, K>>,
+}
+
+impl<T, L, const K: usize, const J: usize> Kernel for Run<'_, '_, '_, '_, T, L, K, J>
+where
+    T: Element,
+    L: PairLoss<T, K, J>,
+{
+    type Home = L;
+    type Output = f64;
+
+    #[inline(always)]
+    fn run<S: Isa>(self, simd: S) -> f64 {
+        let Self {
+            pairs,
+            plan,
+            outputs,
+            samples,
+            units,
+            finish,
+            mut scratch,
+        } = self;
         if units.is_empty() && finish {
             for sample in samples.clone() {
                 outputs.finish(plan, sample, 0.0);
@@ -125,7 +172,8 @@ where
             let some = first..samples.end.min(first + many);
             for start in units.clone().step_by(UNITS) {
                 let part = start..units.end.min(start + UNITS);
-                self.rows(plan, outputs, &scales, [&some, &part], &mut losses);
+                let which = [&some, &part];
+                pairs.rows(simd, outputs, &scales, which, &mut losses, &mut scratch);
                 let mut losses = losses.iter();
                 for sample in some.clone() {
                     if part.start == units.start {
@@ -154,77 +202,55 @@ where
     L: PairLoss<T, K, J>,
 {
     /// The losses of some units of some samples, in the order of visits, and their gradients.
-    fn rows(
+    #[inline(always)]
+    fn rows<S: Isa>(
         &self,
-        plan: &Plan<'_, T>,
+        simd: S,
         outputs: &mut Outputs<'_, T, K>,
         scales: &UnitScales<'_, '_, T>,
         [samples, units]: [&Range<usize>; 2],
         losses: &mut [T; UNITS],
+        scratch: &mut Option<&mut Scratch<T, K>>,
     ) {
-        if self.len <= chunks::CHUNK
-            && let Some(lines) = lines_of(&mut outputs.operands, samples, units)
-        {
-            let lined = Lined {
-                pairs: self,
-                scales,
-                lines,
-                samples: samples.clone(),
-                units: units.clone(),
-                losses,
-            };
-            dispatch(plan.exec.level, lined);
-            return;
+        let mut lines = None;
+        if scratch.is_none() {
+            lines = lines_of(&mut outputs.operands, samples, units);
         }
-        let mut losses = losses.iter_mut();
-        for sample in samples.clone() {
-            for unit in units.clone() {
-                let loss = losses.next().expect("a place for each unit");
-                if let Some(scale) = scales.of(sample, unit) {
+        let Some(mut lines) = lines else {
+            let mut losses = losses.iter_mut();
+            for sample in samples.clone() {
+                for unit in units.clone() {
+                    let loss = losses.next().expect("a place for each unit");
+                    let Some(scale) = scales.of(sample, unit) else {
+                        continue;
+                    };
+                    let mut row = InPieces {
+                        simd,
+                        pairs: self,
+                        outputs: &mut *outputs,
+                        at: (sample, unit),
+                        scratch: scratch.as_deref_mut(),
+                    };
                     let label = L::label(&self.labels, sample, unit);
-                    let mut row = InChunks::new(self, plan, outputs, (sample, unit));
                     *loss = row.complete(self.loss, label, scale.grad);
                 }
             }
-        }
-    }
-}
-
-/// Units whose rows lie a stride apart.
-struct Lined<'r, 'i, 'a, T: Element, L: PairLoss<T, K, J>, const K: usize, const J: usize> {
-    pairs: &'r Pairs<'i, T, L, K, J>,
-    scales: &'r UnitScales<'r, 'a, T>,
-    lines: [Lines<'r, T>; K],
-    samples: Range<usize>,
-    units: Range<usize>,
-    losses: &'r mut [T; UNITS],
-}
-
-impl<T, L, const K: usize, const J: usize> Kernel for Lined<'_, '_, '_, T, L, K, J>
-where
-    T: Element,
-    L: PairLoss<T, K, J>,
-{
-    type Home = L;
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Isa>(mut self, simd: S) {
-        let pairs = self.pairs;
+            return;
+        };
         let mut line = 0;
-        for sample in self.samples {
-            for unit in self.units.clone() {
-                if let Some(scale) = self.scales.of(sample, unit) {
-                    let label = L::label(&pairs.labels, sample, unit);
-                    let entries = Entries {
-                        rows: self.lines.each_mut().map(|lines| lines.line(line)),
-                    };
-                    let mut row = Direct {
-                        simd,
-                        loss: pairs.loss,
-                        entries,
-                    };
-                    self.losses[line] = row.complete(pairs.loss, label, scale.grad);
+        for sample in samples.clone() {
+            for unit in units.clone() {
+                let entries = Entries {
+                    rows: lines.each_mut().map(|lines| lines.line(line)),
+                };
+                let mut row = Direct {
+                    simd,
+                    loss: self.loss,
+                    entries,
+                };
+                if let Some(scale) = scales.of(sample, unit) {
+                    let label = L::label(&self.labels, sample, unit);
+                    losses[line] = row.complete(self.loss, label, scale.grad);
                 }
                 line += 1;
             }

@@ -74,6 +74,55 @@ where
     }
 }
 
+/// Whole rows of one chunk, wherever their entries lie.
+pub(super) struct InPieces<
+    'r,
+    'i,
+    'o,
+    T: Element,
+    S,
+    L: PairLoss<T, K, J>,
+    const K: usize,
+    const J: usize,
+> {
+    pub(super) simd: S,
+    pub(super) pairs: &'r Pairs<'i, T, L, K, J>,
+    pub(super) outputs: &'r mut Outputs<'o, T, K>,
+    /// The unit's sample and number.
+    pub(super) at: (usize, usize),
+    pub(super) scratch: Option<&'r mut Scratch<T, K>>,
+}
+
+impl<T, S, L, const K: usize, const J: usize> Passes<T, L, K, J>
+    for InPieces<'_, '_, '_, T, S, L, K, J>
+where
+    T: Element,
+    S: Isa,
+    L: PairLoss<T, K, J>,
+{
+    #[inline(always)]
+    fn sums(&mut self, exponents: Option<[i32; K]>) -> [f64; J] {
+        let (all, scratch) = (0..self.pairs.len, &mut self.scratch);
+        let outputs = &*self.outputs;
+        self.pairs
+            .sums(self.simd, outputs, self.at, all, exponents, scratch)
+    }
+
+    #[inline(always)]
+    fn largest(&mut self) -> [T; K] {
+        let (all, scratch) = (0..self.pairs.len, &mut self.scratch);
+        self.pairs
+            .largest(self.simd, &*self.outputs, self.at, all, scratch)
+    }
+
+    #[inline(always)]
+    fn write(&mut self, factors: Option<L::Factors>) {
+        let (all, scratch) = (0..self.pairs.len, &mut self.scratch);
+        self.pairs
+            .write(self.simd, self.outputs, self.at, all, factors, scratch);
+    }
+}
+
 impl<T, L, const K: usize, const J: usize> Pairs<'_, T, L, K, J>
 where
     T: Element,

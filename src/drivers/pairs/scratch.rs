@@ -18,10 +18,7 @@ impl<T: Element, const K: usize> Scratch<T, K> {
             .operands
             .iter()
             .all(|operand| operand.classes_contiguous());
-        if contiguous {
-            return None;
-        }
-        Some(Self {
+        (!contiguous).then_some(Self {
             rows: [[T::ZERO; PIECE]; K],
         })
     }

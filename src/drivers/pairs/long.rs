@@ -2,6 +2,7 @@ use super::row::Passes;
 use super::scratch::Scratch;
 use super::{PairLoss, Pairs};
 use crate::Threading;
+use crate::drivers::unit_scale::UnitScale;
 use crate::drivers::{Outputs, Plan};
 use crate::element::Element;
 use crate::simd::{Isa, Kernel, dispatch};
@@ -14,40 +15,58 @@ pub(super) const CHUNK: usize = 1 << 14;
 /// Rows up to which each is shared among threads: more keep all threads busy by themselves.
 const FEW_ROWS: usize = 32;
 
-/// The rows of a unit, wherever their entries lie, of one chunk or several.
-pub(super) struct InChunks<
-    'r,
-    'i,
-    'a,
-    'o,
-    T: Element,
-    L: PairLoss<T, K, J>,
-    const K: usize,
-    const J: usize,
-> {
-    chunks: Chunks<'r, 'i, 'a, T, L, K, J>,
-    outputs: &'r mut Outputs<'o, T, K>,
-}
-
-impl<'r, 'i, 'a, 'o, T, L, const K: usize, const J: usize> InChunks<'r, 'i, 'a, 'o, T, L, K, J>
+impl<T, L, const K: usize, const J: usize> Pairs<'_, T, L, K, J>
 where
     T: Element,
     L: PairLoss<T, K, J>,
 {
-    /// Of the unit `at` a sample and a number.
-    pub(super) fn new(
-        pairs: &'r Pairs<'i, T, L, K, J>,
-        plan: &'r Plan<'a, T>,
-        outputs: &'r mut Outputs<'o, T, K>,
-        at: (usize, usize),
-    ) -> Self {
-        let chunks = Chunks { pairs, plan, at };
-        Self { chunks, outputs }
+    /// Runs units whose rows have several chunks.
+    pub(super) fn run_long(
+        &self,
+        plan: &Plan<'_, T>,
+        outputs: &mut Outputs<'_, T, K>,
+        samples: Range<usize>,
+        units: Range<usize>,
+        finish: bool,
+    ) -> f64 {
+        let mut sum = 0.0;
+        for sample in samples {
+            sum = 0.0;
+            for unit in units.clone() {
+                match UnitScale::of(plan, sample, unit) {
+                    None => outputs.mask(sample, unit..unit + 1),
+                    Some(scale) => {
+                        let chunks = Chunks {
+                            pairs: self,
+                            plan,
+                            at: (sample, unit),
+                        };
+                        let mut row = LongRow {
+                            chunks,
+                            outputs: &mut *outputs,
+                        };
+                        let label = L::label(&self.labels, sample, unit);
+                        let loss = row.complete(self.loss, label, scale.grad);
+                        sum += scale.emit(outputs, sample, unit, loss);
+                    }
+                }
+            }
+            if finish {
+                outputs.finish(plan, sample, sum);
+            }
+        }
+        sum
     }
 }
 
+/// The rows of a unit, of several chunks.
+struct LongRow<'r, 'i, 'a, 'o, T: Element, L: PairLoss<T, K, J>, const K: usize, const J: usize> {
+    chunks: Chunks<'r, 'i, 'a, T, L, K, J>,
+    outputs: &'r mut Outputs<'o, T, K>,
+}
+
 impl<T, L, const K: usize, const J: usize> Passes<T, L, K, J>
-    for InChunks<'_, '_, '_, '_, T, L, K, J>
+    for LongRow<'_, '_, '_, '_, T, L, K, J>
 where
     T: Element,
     L: PairLoss<T, K, J>,
