@@ -267,8 +267,8 @@ impl<T> Plane<T> {
         Self::new(base, layout, grid, row_len(grid, shape))
     }
 
-    /// Where a unit's first owned class lies, and how many of the wanted units from it on are
-    /// neighbours in memory. Panics unless the plane owns all of them.
+    /// Where a unit's first class lies, whoever owns that, and how many of the wanted units from it on
+    /// are neighbours in memory. Panics unless the plane owns all of them.
     #[inline]
     fn locate(&self, sample: usize, units: Range<usize>) -> (*mut T, usize) {
         assert!(self.samples.start <= sample && sample < self.samples.end);
