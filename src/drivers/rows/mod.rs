@@ -5,9 +5,10 @@
 //! whatever the label adds, and keeps the exponentials; the third scales them to the gradient.
 //! A vector holds classes of one row ([`row`]) or, where rows are short or the classes no neighbours
 //! in memory, one class of several rows ([`beside`]); both add in the same order, so both give the
-//! same bits. Gradients too large for the caches go past them, each row's beside the passes over the row
-//! that follows ([`direct`]). Rows too long for the first-level cache, or for one thread, are cut into chunks
-//! ([`long`]).
+//! same bits. What finds the rows of a leaf in memory and writes their losses ([`short`]) is no part of
+//! a kernel. Gradients too large for the caches go past them, each row's beside the passes over the row
+//! that follows ([`direct`]). Rows too long for the first-level cache, or for one thread, are cut into
+//! chunks ([`long`]).
 
 mod beside;
 mod classes;
