@@ -121,6 +121,7 @@ where
         }
     }
 }
+
 /// Cuts classes into pieces of at most `room`; one piece where no room is needed.
 #[inline(always)]
 pub(super) fn parts(
