@@ -1,5 +1,6 @@
 use super::{Outputs, Plan};
 use crate::element::Element;
+use core::ops::Range;
 
 /// The factors of one unit, for the losses whose units are rows.
 #[derive(Clone, Copy)]
@@ -48,9 +49,18 @@ impl<T: Element> UnitScale<T> {
         loss: T,
     ) -> f64 {
         if let Some(each) = &mut outputs.each {
-            let scaled = self.loss.to_f64() * loss.to_f64();
-            each.set(sample, unit, T::from_f64(scaled));
+            each.set(sample, unit, self.scaled(loss));
         }
+        self.term(loss)
+    }
+
+    #[inline]
+    fn scaled(&self, loss: T) -> T {
+        T::from_f64(self.loss.to_f64() * loss.to_f64())
+    }
+
+    #[inline]
+    fn term(&self, loss: T) -> f64 {
         self.weight * loss.to_f64()
     }
 }
@@ -73,6 +83,46 @@ impl<'p, 'a, T: Element> UnitScales<'p, 'a, T> {
         match self.all {
             Some(all) => all,
             None => UnitScale::of(self.plan, sample, unit),
+        }
+    }
+
+    /// The factors of all units where they have the same; the inner `None` where these mask them.
+    #[inline(always)]
+    pub(crate) fn of_all(&self) -> Option<Option<UnitScale<T>>> {
+        self.all
+    }
+
+    /// Writes the losses of some units of a sample where each is wanted, in whose places they are
+    /// scaled for that, and adds their terms to a sum, one by one.
+    pub(crate) fn emit<const K: usize>(
+        &self,
+        outputs: &mut Outputs<'_, T, K>,
+        sample: usize,
+        units: Range<usize>,
+        losses: &mut [T],
+        sum: &mut f64,
+    ) {
+        match self.all {
+            None => {
+                for (unit, &loss) in units.zip(&*losses) {
+                    match UnitScale::of(self.plan, sample, unit) {
+                        None => outputs.mask(sample, unit..unit + 1),
+                        Some(scale) => *sum += scale.emit(outputs, sample, unit, loss),
+                    }
+                }
+            }
+            Some(None) => outputs.mask(sample, units),
+            Some(Some(scale)) => {
+                for &loss in &*losses {
+                    *sum += scale.term(loss);
+                }
+                if let Some(each) = &mut outputs.each {
+                    for loss in &mut *losses {
+                        *loss = scale.scaled(*loss);
+                    }
+                    each.write(sample, units.start, losses);
+                }
+            }
         }
     }
 }

@@ -29,18 +29,21 @@ macro_rules! integer_labels {
                 let label = Source::of_units(&shapes.insert_lacking_axes(label), grid);
                 let classes = shapes.row_len();
                 let samples = if grid.units == 0 { 0 } else { grid.samples };
+                let fits = |class| usize::try_from(class).is_ok_and(|class| class < classes);
                 for sample in 0..samples {
-                    for unit in 0..grid.units {
-                        let class = label.get(sample, unit);
-                        if usize::try_from(class).is_ok_and(|class| class < classes) {
-                            continue;
-                        }
-                        return Err(Error::Label {
-                            index: shapes.label_index(grid, sample, unit),
-                            found: class.to_string(),
-                            classes,
-                        });
+                    let mut all_fit = true;
+                    label.for_each(sample, 0..grid.units, |class| all_fit &= fits(class));
+                    if all_fit {
+                        continue;
                     }
+                    let mut units = 0..grid.units;
+                    let unit = units.find(|&unit| !fits(label.get(sample, unit)));
+                    let unit = unit.expect("one of them does not fit");
+                    return Err(Error::Label {
+                        index: shapes.label_index(grid, sample, unit),
+                        found: label.get(sample, unit).to_string(),
+                        classes,
+                    });
                 }
                 Ok(RowLabel::Class(label.into()))
             }

@@ -1,4 +1,4 @@
-use crate::simd::{Float, InOut};
+use crate::simd::{Float, InOut, Isa};
 use core::marker::PhantomData;
 
 /// Runs of memory a stride apart, to read and perhaps to write: the classes of rows that are
@@ -130,6 +130,14 @@ impl<'a, T: Float> Lines<'a, T> {
         (source, unsafe {
             core::slice::from_raw_parts_mut(target, self.len)
         })
+    }
+
+    /// Asks for the memory of a value to read, wherever that is.
+    #[inline(always)]
+    pub(crate) fn prefetch<S: Isa>(&self, simd: S, line: usize, at: usize) {
+        let line = line as isize * self.source_stride;
+        let value = self.source.wrapping_offset(line).wrapping_add(at);
+        simd.prefetch(value.cast());
     }
 
     /// A line.

@@ -174,18 +174,14 @@ where
                 let part = start..units.end.min(start + UNITS);
                 let which = [&some, &part];
                 pairs.rows(simd, outputs, &scales, which, &mut losses, &mut scratch);
-                let mut losses = losses.iter();
+                let mut losses = &mut losses[..];
                 for sample in some.clone() {
                     if part.start == units.start {
                         sum = 0.0;
                     }
-                    for unit in part.clone() {
-                        let loss = losses.next().expect("a loss for each unit");
-                        match scales.of(sample, unit) {
-                            None => outputs.mask(sample, unit..unit + 1),
-                            Some(scale) => sum += scale.emit(outputs, sample, unit, *loss),
-                        }
-                    }
+                    let (of_sample, others) = losses.split_at_mut(part.len());
+                    losses = others;
+                    scales.emit(outputs, sample, part.clone(), of_sample, &mut sum);
                     if finish && part.end == units.end {
                         outputs.finish(plan, sample, sum);
                     }

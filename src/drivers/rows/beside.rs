@@ -4,7 +4,7 @@ use super::row::Row;
 use super::tile::{Known, PACKED, Packed, Tile};
 use super::{RowLabel, RowLoss};
 use crate::drivers::unit_scale::UnitScales;
-use crate::drivers::{Integers, Outputs, Plan};
+use crate::drivers::{Outputs, Plan};
 use crate::element::Element;
 use crate::simd::{Isa, Kernel, Lanes, Sum};
 use crate::tensor::Lines;
@@ -16,6 +16,10 @@ const FEW_CLASSES: usize = 32;
 
 /// Rows from which on it pays to copy them side by side.
 const SEVERAL: usize = 8;
+
+/// How many classes ahead memory is asked for: where classes lie a power of two apart the caches can
+/// keep but a few of them.
+const CLASSES_AHEAD: usize = 2;
 
 /// The most rows that are copied at a time.
 pub(super) const WIDEST: usize = 256;
@@ -92,10 +96,13 @@ where
         if whole {
             self.fetch(simd, at, count, width, 0..classes);
         }
+        let mut labels = [0; WIDEST];
+        self.copy_labels(&mut labels[..count]);
         let mut place = at;
         for first in (0..count).step_by(T::LANES) {
             let rows = (count - first).min(T::LANES);
-            let found = self.tile(simd, place, first..first + rows, width, whole);
+            let labels = &labels[first..first + rows];
+            let found = self.tile(simd, place, labels, first, width, whole);
             // What is stored whole is the sooner read, one by one.
             match rows == T::LANES {
                 true => found.store(&mut self.losses[first..]),
@@ -123,11 +130,13 @@ where
         &mut self,
         simd: S,
         at: Place,
-        rows: Range<usize>,
+        labels: &[usize],
+        first: usize,
         width: usize,
         whole: bool,
     ) -> Lanes<T, S> {
-        let (classes, count) = (self.rows.classes, rows.len());
+        let (classes, count) = (self.rows.classes, labels.len());
+        let rows = first..first + count;
         let normalise = self.rows.loss.normalises();
         let parts = || {
             let step = PACKED / width;
@@ -135,7 +144,7 @@ where
                 .step_by(step)
                 .map(move |start| start..classes.min(start + step))
         };
-        let mut known = self.labels(simd, at, &rows, width, whole);
+        let mut known = self.known(simd, at, labels, first, width, whole);
         if normalise {
             let [max, position] = self.largest(simd, at, &rows, width, whole);
             known.max = max;
@@ -187,31 +196,27 @@ where
 
     /// What the label says of rows where it is a class: which is left out, and its logit.
     #[inline(always)]
-    fn labels<S: Isa>(
-        &mut self,
+    fn known<S: Isa>(
+        &self,
         simd: S,
         at: Place,
-        rows: &Range<usize>,
+        labels: &[usize],
+        first: usize,
         width: usize,
         whole: bool,
     ) -> Known<T, S> {
         let (mut numbers, mut logits) = ([T::ZERO; 16], [T::ZERO; 16]);
-        if let RowLabel::Class(label) = &self.rows.label {
-            let mut classes = [0; 16];
-            let classes = &mut classes[..rows.len()];
-            let Place { sample, unit } = at;
-            if self.units.len() == 1 {
-                label.copy_samples(sample..sample + rows.len(), unit, classes);
-            } else {
-                self.copy_labels(label, at, classes);
+        for (number, &class) in numbers.iter_mut().zip(labels) {
+            *number = T::from_f64(class as f64);
+        }
+        if !DENSE && whole {
+            for (k, (logit, &class)) in logits.iter_mut().zip(labels).enumerate() {
+                *logit = self.packed[0][class * width + first + k];
             }
+        } else if !DENSE {
             let mut place = at;
-            for (k, &class) in classes.iter().enumerate() {
-                numbers[k] = T::from_f64(class as f64);
-                logits[k] = match whole {
-                    true => self.packed[0][class * width + rows.start + k],
-                    false => self.outputs.pred().class(place.sample, place.unit, class),
-                };
+            for (logit, &class) in logits.iter_mut().zip(labels) {
+                *logit = self.outputs.operands[0].class(place.sample, place.unit, class);
                 place = place.next(&self.units);
             }
         }
@@ -222,12 +227,19 @@ where
         }
     }
 
-    /// Copies the labels of rows of several samples.
-    fn copy_labels(&self, label: &Integers<'_>, at: Place, mut to: &mut [usize]) {
+    /// Copies the labels of the rows, where they are classes.
+    fn copy_labels(&self, mut to: &mut [usize]) {
+        let RowLabel::Class(label) = &self.rows.label else {
+            return;
+        };
         let Place {
             mut sample,
             mut unit,
-        } = at;
+        } = self.at;
+        if self.units.len() == 1 {
+            label.copy_samples(sample..sample + to.len(), unit, to);
+            return;
+        }
         while !to.is_empty() {
             let units = (self.units.end - unit).min(to.len());
             let (head, tail) = to.split_at_mut(units);
@@ -250,19 +262,26 @@ where
     ) -> [Lanes<T, S>; 3] {
         let normalise = self.rows.loss.normalises();
         let (mut scales, mut shares) = ([0.0; 16], [1.0; 16]);
-        let mut left_out = [T::ZERO; 16];
-        known.left_out.store(&mut left_out);
-        let mut place = at;
-        for k in 0..count {
-            let Place { sample, unit } = place;
-            if let Some(scale) = self.scales.of(sample, unit) {
-                scales[k] = scale.grad;
+        match self.scales.of_all() {
+            Some(all) => scales = [all.map_or(0.0, |scale| scale.grad); 16],
+            None => {
+                let mut place = at;
+                for scale in &mut scales[..count] {
+                    let of_row = self.scales.of(place.sample, place.unit);
+                    *scale = of_row.map_or(0.0, |scale| scale.grad);
+                    place = place.next(&self.units);
+                }
             }
-            if DENSE {
-                let class = left_out[k].to_f64() as usize;
-                shares[k] = self.rows.share_of((sample, unit), class);
+        }
+        if DENSE {
+            let mut left_out = [T::ZERO; 16];
+            known.left_out.store(&mut left_out);
+            let mut place = at;
+            for (share, class) in shares[..count].iter_mut().zip(left_out) {
+                let class = class.to_f64() as usize;
+                *share = self.rows.share_of((place.sample, place.unit), class);
+                place = place.next(&self.units);
             }
-            place = place.next(&self.units);
         }
         let scale = [
             Lanes::load(simd, &scales[..8]),
@@ -461,15 +480,20 @@ fn copy_in<T: Element, S: Isa>(
     to: &mut [T],
 ) {
     let rows = columns.line_len();
-    for (class, to) in classes.zip(to.chunks_exact_mut(width)) {
-        let run = columns.line(class);
+    for (class, to) in classes.clone().zip(to.chunks_exact_mut(width)) {
+        // Behind the last class, the first ones of the rows that are taken next.
+        let (mut next, mut behind) = (class + CLASSES_AHEAD, 0);
+        if next >= classes.end {
+            (next, behind) = (next - classes.len(), rows);
+        }
         let mut at = 0;
         while rows - at >= T::LANES {
-            // The same class of the rows that are taken next.
-            run.prefetch(simd, at, rows * size_of::<T>());
+            columns.prefetch(simd, next, behind + at);
+            let run = columns.line(class);
             run.load::<S, true>(simd, at).store(&mut to[at..]);
             at += T::LANES;
         }
+        let run = columns.line(class);
         run.load::<S, false>(simd, at)
             .store_partial(&mut to[at..rows]);
     }

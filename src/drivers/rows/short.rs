@@ -98,17 +98,23 @@ where
         while rest > 0 {
             let count = group(self, at, rest, &mut losses);
             rest -= count;
-            for &loss in &losses[..count] {
+            let mut losses = &mut losses[..count];
+            while !losses.is_empty() {
                 let Place { sample, unit } = at;
-                match self.scales.of(sample, unit) {
-                    None => self.outputs.mask(sample, unit..unit + 1),
-                    Some(scale) => sum += scale.emit(self.outputs, sample, unit, loss),
-                }
-                at = at.next(&self.units);
-                if at.sample != sample {
+                let end = self.units.end.min(unit + losses.len());
+                let (some, others) = losses.split_at_mut(end - unit);
+                losses = others;
+                self.scales
+                    .emit(self.outputs, sample, unit..end, some, &mut sum);
+                at.unit = end;
+                if end == self.units.end {
                     if self.finish {
                         self.outputs.finish(self.plan, sample, sum);
                     }
+                    at = Place {
+                        sample: sample + 1,
+                        unit: self.units.start,
+                    };
                     if at.sample < self.samples.end {
                         sum = 0.0;
                     }
