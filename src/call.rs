@@ -170,16 +170,16 @@ where
         let mut grads = [const { None }; K];
         for (grad, operand) in grads.iter_mut().zip(&self.operands) {
             let mut shape = D::zeros(operand.shape.len());
-            shape.slice_mut().copy_from_slice(&operand.shape);
+            shape.slice_mut().copy_from_slice(operand.shape);
             *grad = Some(zeros(shape)?);
         }
         Ok(grads.map(|grad| grad.expect("one for each operand")))
     }
 
-    fn shapes(&self) -> Result<Shapes, Error> {
+    fn shapes(&self) -> Result<Shapes<'_>, Error> {
         let Common { batch_axis, .. } = self.problem.common();
         let reduction = self.settings.reduction;
-        let pred = &self.operands[0].shape;
+        let pred = self.operands[0].shape;
         Shapes::new(pred, batch_axis, self.problem.unit(), reduction)
     }
 
@@ -387,15 +387,15 @@ pub(crate) enum Given<'p, 'a, T> {
     InPlace(TensorMut<'p, T>),
 }
 
-impl<'p, T: Copy> Given<'p, '_, T> {
-    pub(crate) fn shape(&self) -> &[usize] {
+impl<'p, 'a: 'p, T: Copy> Given<'p, 'a, T> {
+    pub(crate) fn shape(&self) -> &'p [usize] {
         match self {
-            Self::Read(input) | Self::Copy(input, _) => &input.shape,
-            Self::InPlace(input) => &input.shape,
+            Self::Read(input) | Self::Copy(input, _) => input.shape,
+            Self::InPlace(input) => input.shape,
         }
     }
 
-    fn laid(self, grid: &Grid) -> Operand<'p, T> {
+    fn laid(self, grid: &Grid<'_>) -> Operand<'p, T> {
         match self {
             Self::Read(input) => Operand::Read(Source::of_rows(input, grid)),
             Self::Copy(input, grad) => {
@@ -421,15 +421,14 @@ fn run<P: Problem<T, K>, T: Element, const K: usize>(
         settings.reduction,
     )?;
     for (number, operand) in operands.iter().enumerate() {
-        crate::checks::shape(P::OPERANDS[number], operand.shape(), &shapes.pred)?;
+        crate::checks::shape(P::OPERANDS[number], operand.shape(), shapes.pred)?;
         if let Given::Copy(_, grad) = operand {
-            crate::checks::shape(P::GRADS[number], &grad.shape, &shapes.pred)?;
+            crate::checks::shape(P::GRADS[number], grad.shape, shapes.pred)?;
         }
     }
-    let loss = match loss {
-        Some(loss) => Some(shapes.loss_place(loss)?),
-        None => None,
-    };
+    if let Some(loss) = &loss {
+        shapes.check_loss(loss.shape)?;
+    }
     let grid = shapes.grid();
     let mut inputs = problem.check(&shapes, &grid)?;
     let elements: usize = shapes.pred.iter().product();
@@ -458,7 +457,7 @@ fn run<P: Problem<T, K>, T: Element, const K: usize>(
     if shapes.writes_each() {
         each = loss.map(|loss| shapes.lay_each(loss, grid));
     } else {
-        totals = loss.map(|loss| Target::of_units(loss, &grid.totals()));
+        totals = loss.map(|loss| Target::of_samples(loss, grid));
     }
     if shapes.has_no_units() && totals.is_none() {
         return Ok(());

@@ -2,8 +2,8 @@
 
 use crate::drivers::Factor;
 use crate::element::Element;
-use crate::layout::{Extents, Grid};
-use crate::tensor::{Source, Target, Tensor, TensorMut};
+use crate::layout::{Extents, Grid, RowAxes};
+use crate::tensor::{Source, Spread, Target, Tensor, TensorMut};
 use crate::{Error, Reduction};
 
 /// An option that must be a finite number.
@@ -89,22 +89,26 @@ pub enum Unit {
 }
 
 /// The shapes of a call: what each argument is checked against.
-pub struct Shapes {
+pub struct Shapes<'s> {
     /// pred's shape.
-    pub(crate) pred: Extents,
+    pub(crate) pred: &'s [usize],
     /// The batch axis, counted from the front.
     batch_axis: usize,
     /// The axes that a unit runs along, counted from the front.
-    row_axes: Extents,
+    row_axes: RowAxes,
     /// The axes that the losses lack: those of `row_axes`, unless each class has a loss.
-    lacking: Extents,
+    lacking: RowAxes,
     /// How the losses are gathered.
     reduction: Reduction,
+    /// How many losses a sample has before any reduction.
+    losses_per_sample: usize,
+    /// How many entries a unit has: the classes of a row, or whatever a sample holds.
+    pub(crate) row_len: usize,
 }
 
-impl Shapes {
+impl<'s> Shapes<'s> {
     pub(crate) fn new(
-        pred: &[usize],
+        pred: &'s [usize],
         batch_axis: isize,
         unit: Unit,
         reduction: Reduction,
@@ -126,23 +130,36 @@ impl Shapes {
                 });
             }
         }
-        let row_axes: Extents = match unit {
-            Unit::Sample => (0..rank).filter(|&axis| axis != batch_axis).collect(),
-            _ => class_axis.into_iter().collect(),
+        let row_axes = match (unit, class_axis) {
+            (Unit::Sample, _) => RowAxes::AllBut(batch_axis),
+            (_, Some(axis)) => RowAxes::One(axis),
+            (_, None) => RowAxes::None,
         };
+        let lacking = match unit {
+            Unit::Class { .. } => RowAxes::None,
+            _ => row_axes,
+        };
+        let (mut losses_per_sample, mut row_len) = (1, 1);
+        for (axis, &extent) in pred.iter().enumerate() {
+            if axis != batch_axis && !lacking.contains(axis) {
+                losses_per_sample *= extent;
+            }
+            if row_axes.contains(axis) {
+                row_len *= extent;
+            }
+        }
         let shapes = Self {
-            pred: Extents::from_slice(pred),
+            pred,
             batch_axis,
-            lacking: match unit {
-                Unit::Class { .. } => Extents::new(),
-                _ => row_axes.clone(),
-            },
             row_axes,
+            lacking,
             reduction,
+            losses_per_sample,
+            row_len,
         };
         let nothing = match reduction {
-            Reduction::Mean => shapes.samples() * shapes.losses_per_sample() == 0,
-            Reduction::SampleMean => shapes.samples() > 0 && shapes.losses_per_sample() == 0,
+            Reduction::Mean => shapes.samples() * losses_per_sample == 0,
+            Reduction::SampleMean => shapes.samples() > 0 && losses_per_sample == 0,
             _ => false,
         };
         if nothing {
@@ -159,65 +176,73 @@ impl Shapes {
         self.pred[self.batch_axis]
     }
 
-    /// How many entries a unit has: the classes of a row, or whatever a sample holds.
-    pub(crate) fn row_len(&self) -> usize {
-        self.row_axes.iter().map(|&axis| self.pred[axis]).product()
-    }
-
     /// The position of a unit in the labels, which lack the axes of rows.
-    pub(crate) fn label_index(&self, grid: &Grid, sample: usize, unit: usize) -> Vec<usize> {
-        let mut index = grid.index(&self.pred, sample, unit).to_vec();
-        for &axis in self.row_axes.iter().rev() {
-            index.remove(axis);
-        }
+    pub(crate) fn label_index(&self, grid: &Grid<'_>, sample: usize, unit: usize) -> Vec<usize> {
+        let index = grid.index(sample, unit).into_iter().enumerate();
         index
-    }
-
-    /// How many losses a sample has before any reduction.
-    fn losses_per_sample(&self) -> usize {
-        let axes = self.pred.iter().enumerate();
-        axes.filter(|(axis, _)| *axis != self.batch_axis && !self.lacking.contains(axis))
-            .map(|(_, &extent)| extent)
-            .product()
+            .filter(|&(axis, _)| !self.row_axes.contains(axis))
+            .map(|(_, position)| position)
+            .collect()
     }
 
     /// pred's shape with 1 on every axis that the losses lack.
     fn broadcast(&self) -> Extents {
-        let mut shape = self.pred.clone();
-        for &axis in &self.lacking {
-            shape[axis] = 1;
+        let mut shape = Extents::from_slice(self.pred);
+        for (axis, extent) in shape.iter_mut().enumerate() {
+            if self.lacking.contains(axis) {
+                *extent = 1;
+            }
         }
         shape
     }
 
     /// One place per loss before any reduction: pred's shape without the axes that losses lack.
-    pub(crate) fn losses(&self) -> Extents {
-        let mut shape = self.pred.clone();
-        for &axis in self.lacking.iter().rev() {
-            shape.remove(axis);
+    fn each_loss(&self) -> impl Iterator<Item = usize> {
+        let axes = self.pred.iter().enumerate();
+        axes.filter(|&(axis, _)| !self.lacking.contains(axis))
+            .map(|(_, &extent)| extent)
+    }
+
+    /// Checks an argument that has one place per loss before any reduction.
+    pub(crate) fn check_each_loss(
+        &self,
+        argument: &'static str,
+        found: &[usize],
+    ) -> Result<(), Error> {
+        if found.iter().copied().eq(self.each_loss()) {
+            return Ok(());
         }
-        shape
+        shape(argument, found, &self.each_loss().collect::<Extents>())
     }
 
     /// The shape of the reduced losses.
     pub(crate) fn reduced(&self) -> Extents {
         match self.reduction {
-            Reduction::None => self.losses(),
+            Reduction::None => self.each_loss().collect(),
             Reduction::SampleMean | Reduction::SampleSum => Extents::from_slice(&[self.samples()]),
             Reduction::Mean | Reduction::Sum => Extents::new(),
+        }
+    }
+
+    /// Checks the shape of the losses' place.
+    pub(crate) fn check_loss(&self, found: &[usize]) -> Result<(), Error> {
+        match self.reduction {
+            Reduction::None => self.check_each_loss("loss", found),
+            Reduction::SampleMean | Reduction::SampleSum => shape("loss", found, &[self.samples()]),
+            Reduction::Mean | Reduction::Sum => shape("loss", found, &[]),
         }
     }
 
     /// Whether sums are gathered sample by sample. A sample of one loss needs no sum: its losses
     /// are visited like those of a reduction that gathers nothing.
     fn gathers_samples(&self) -> bool {
-        self.reduction.per_sample() && self.losses_per_sample() != 1
+        self.reduction.per_sample() && self.losses_per_sample != 1
     }
 
     /// The order in which the call visits its units.
-    pub(crate) fn grid(&self) -> Grid {
+    pub(crate) fn grid(&self) -> Grid<'s> {
         let sample_axis = self.gathers_samples().then_some(self.batch_axis);
-        Grid::new(&self.pred, sample_axis, &self.row_axes)
+        Grid::new(self.pred, sample_axis, self.row_axes)
     }
 
     /// Whether the units' losses are written one by one.
@@ -228,19 +253,15 @@ impl Shapes {
     /// What sums are divided by.
     pub(crate) fn divisor(&self) -> f64 {
         match self.reduction {
-            Reduction::SampleMean => self.losses_per_sample() as f64,
-            Reduction::Mean => (self.samples() * self.losses_per_sample()) as f64,
+            Reduction::SampleMean => self.losses_per_sample as f64,
+            Reduction::Mean => (self.samples() * self.losses_per_sample) as f64,
             _ => 1.0,
         }
     }
 
-    /// A label or factor of the losses' shape, brought to pred's rank.
-    pub(crate) fn insert_lacking_axes<'a, T: Copy>(&self, tensor: &Tensor<'a, T>) -> Tensor<'a, T> {
-        let mut tensor = tensor.clone();
-        for &axis in &self.lacking {
-            tensor = tensor.insert_axis(axis, self.pred[axis]);
-        }
-        tensor
+    /// A label or factor with one value per loss, brought to pred's rank.
+    pub(crate) fn insert_lacking_axes<'a, T: Copy>(&self, tensor: &Tensor<'a, T>) -> Spread<'a, T> {
+        tensor.insert_axes(self.pred.len(), |axis| self.lacking.contains(axis))
     }
 
     /// An input that spreads over pred by NumPy's rule.
@@ -248,8 +269,8 @@ impl Shapes {
         &self,
         argument: &'static str,
         tensor: &Tensor<'a, T>,
-    ) -> Result<Tensor<'a, T>, Error> {
-        tensor.broadcast(&self.pred).ok_or_else(|| Error::Shape {
+    ) -> Result<Spread<'a, T>, Error> {
+        tensor.broadcast(self.pred).ok_or_else(|| Error::Shape {
             argument,
             found: tensor.shape.to_vec(),
             expected: self.pred.to_vec(),
@@ -260,18 +281,24 @@ impl Shapes {
     pub(crate) fn sample_weight<'a, T: Element>(
         &self,
         tensor: Option<&Tensor<'a, T>>,
-        grid: &Grid,
+        grid: &Grid<'_>,
     ) -> Result<Factor<'a, T>, Error> {
-        let (broadcast, losses) = (self.broadcast(), self.losses());
-        self.factor("sample_weight", tensor, grid, &broadcast, &losses)
+        let Some(tensor) = tensor else {
+            return Ok(Factor::ONE);
+        };
+        let losses: Extents = self.each_loss().collect();
+        self.factor("sample_weight", tensor, grid, &self.broadcast(), &losses)
     }
 
     /// Spreads `upstream`, which has one value per returned loss, over the units.
     pub(crate) fn upstream<'a, T: Element>(
         &self,
         tensor: Option<&Tensor<'a, T>>,
-        grid: &Grid,
+        grid: &Grid<'_>,
     ) -> Result<Factor<'a, T>, Error> {
+        let Some(tensor) = tensor else {
+            return Ok(Factor::ONE);
+        };
         let mut broadcast = self.broadcast();
         if self.reduction != Reduction::None {
             for (axis, extent) in broadcast.iter_mut().enumerate() {
@@ -286,30 +313,26 @@ impl Shapes {
     fn factor<'a, T: Element>(
         &self,
         argument: &'static str,
-        tensor: Option<&Tensor<'a, T>>,
-        grid: &Grid,
+        tensor: &Tensor<'a, T>,
+        grid: &Grid<'_>,
         broadcast: &[usize],
         losses: &[usize],
     ) -> Result<Factor<'a, T>, Error> {
-        let Some(tensor) = tensor else {
-            return Ok(Factor::ONE);
-        };
         let scalar = argument == "upstream" && self.reduction.is_scalar();
-        let per_sample = !scalar && tensor.shape[..] == [self.samples()];
+        let per_sample = !scalar && tensor.shape == [self.samples()];
+        let each = self.each_loss().eq(losses.iter().copied());
+        let rank = self.pred.len();
         let spread = if let Some(spread) = tensor.broadcast(broadcast) {
-            spread.broadcast(&self.broadcast())
+            spread
         } else if scalar && tensor.shape.is_empty() {
-            Some(tensor.everywhere(&self.pred))
-        } else if *losses == self.losses()[..] && tensor.shape[..] == *losses {
-            Some(self.insert_lacking_axes(tensor))
+            tensor.insert_axes(rank, |_| true)
+        } else if each && tensor.shape == losses {
+            self.insert_lacking_axes(tensor)
         } else if per_sample {
-            Some(tensor.along(&self.pred, self.batch_axis))
+            tensor.insert_axes(rank, |axis| axis != self.batch_axis)
         } else {
-            None
-        };
-        let Some(spread) = spread else {
             if scalar {
-                shape(argument, &tensor.shape, &[])?;
+                shape(argument, tensor.shape, &[])?;
             }
             return Err(Error::Broadcast {
                 argument,
@@ -324,74 +347,53 @@ impl Shapes {
         }
         // Only the shape decides whether a sample's units share a value, never the strides: an
         // array and a broadcast view of the same shape give the same bits.
-        let own = &tensor.shape;
+        let own = tensor.shape;
         let one_per_sample = per_sample
-            || (own.len() == self.pred.len()
-                && (0..own.len()).all(|axis| axis == self.batch_axis || own[axis] == 1));
+            || (own.len() == rank
+                && (0..rank).all(|axis| axis == self.batch_axis || own[axis] == 1));
+        // One value per loss: per unit, or per class where each has a loss.
+        let values = match self.each_class() {
+            true => Source::of_spread_rows(&spread, grid),
+            false => Source::of_spread_units(&spread, grid),
+        };
         Ok(Factor {
-            values: Some(self.lay_factor(&spread, grid)),
+            values: Some(values),
             uniform: scalar || (self.gathers_samples() && one_per_sample),
-            by_class: self.each_class() && own.len() == self.pred.len() && self.spans_rows(own),
+            by_class: self.each_class() && own.len() == rank && self.spans_rows(own),
         })
     }
 
-    /// One value per loss: per unit, or per class where each has a loss.
-    fn lay_factor<'a, T: Copy>(&self, spread: &Tensor<'a, T>, grid: &Grid) -> Source<'a, T> {
-        if self.each_class() {
-            Source::of_rows(spread, grid)
-        } else {
-            Source::of_units(spread, grid)
-        }
-    }
-
-    /// The places of single losses, which [`loss_place`](Self::loss_place) gave.
+    /// The places of single losses, whose shape has been checked.
     pub(crate) fn lay_each<'a, T: Copy>(
         &self,
         loss: TensorMut<'a, T>,
-        grid: &Grid,
+        grid: &Grid<'_>,
     ) -> Target<'a, T> {
-        if self.each_class() {
-            Target::of_rows(loss, grid)
-        } else {
-            Target::of_units(loss, grid)
+        let per_sample = self.reduction.per_sample();
+        let spread = loss.insert_axes(self.pred.len(), |axis| match per_sample {
+            true => axis != self.batch_axis,
+            false => self.lacking.contains(axis),
+        });
+        match self.each_class() {
+            true => Target::of_spread_rows(spread, grid),
+            false => Target::of_spread_units(spread, grid),
         }
     }
 
     /// Whether there is nothing to visit.
     pub(crate) fn has_no_units(&self) -> bool {
-        let axes = self.pred.iter().enumerate();
-        axes.filter(|(axis, _)| !self.row_axes.contains(axis))
-            .any(|(_, &extent)| extent == 0)
+        let mut axes = self.pred.iter().enumerate();
+        axes.any(|(axis, &extent)| extent == 0 && !self.row_axes.contains(axis))
     }
 
     /// Whether a shape of pred's rank has an extent along a row.
     fn spans_rows(&self, shape: &[usize]) -> bool {
-        self.row_axes.iter().any(|&axis| shape[axis] != 1)
+        let mut axes = shape.iter().enumerate();
+        axes.any(|(axis, &extent)| extent != 1 && self.row_axes.contains(axis))
     }
 
     /// Whether each class of a row has a loss of its own.
     pub(crate) fn each_class(&self) -> bool {
-        self.lacking.len() < self.row_axes.len()
-    }
-
-    /// Checks the shape of the losses' place and brings it to pred's rank.
-    pub(crate) fn loss_place<'a, T>(
-        &self,
-        loss: TensorMut<'a, T>,
-    ) -> Result<TensorMut<'a, T>, Error> {
-        shape("loss", &loss.shape, &self.reduced())?;
-        Ok(match self.reduction {
-            Reduction::None => {
-                let mut loss = loss;
-                for &axis in &self.lacking {
-                    loss = loss.insert_unit_axis(axis);
-                }
-                loss
-            }
-            Reduction::SampleMean | Reduction::SampleSum => {
-                loss.along(self.pred.len(), self.batch_axis)
-            }
-            Reduction::Mean | Reduction::Sum => loss.with_unit_axes(self.pred.len()),
-        })
+        self.lacking != self.row_axes
     }
 }

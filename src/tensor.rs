@@ -12,26 +12,27 @@ mod lines;
 pub use frames::Frames;
 pub use lines::Lines;
 
-use crate::layout::{Extents, Grid, Layout, Strides, row_len};
+use crate::layout::{Axis, Grid, Layout};
 use crate::simd::Float;
 use core::marker::PhantomData;
 use core::ops::Range;
 use ndarray::{ArrayRef, Dimension};
+use smallvec::SmallVec;
 
 /// An array to read, of any rank.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub struct Tensor<'a, T> {
     base: *const T,
-    pub(crate) shape: Extents,
-    pub(crate) strides: Strides,
+    pub(crate) shape: &'a [usize],
+    strides: &'a [isize],
     memory: PhantomData<&'a [T]>,
 }
 
 /// An array to write, of any rank.
 pub struct TensorMut<'a, T> {
     base: *mut T,
-    pub(crate) shape: Extents,
-    pub(crate) strides: Strides,
+    pub(crate) shape: &'a [usize],
+    strides: &'a [isize],
     memory: PhantomData<&'a mut [T]>,
 }
 
@@ -56,21 +57,125 @@ impl<T: Copy> Tensor<'_, T> {
 }
 
 impl<'a, T> Tensor<'a, T> {
+    #[inline]
     pub(crate) fn new<D: Dimension>(array: &'a ArrayRef<T, D>) -> Self {
         Self {
             base: array.as_ptr(),
-            shape: Extents::from_slice(array.shape()),
-            strides: Strides::from_slice(array.strides()),
+            shape: array.shape(),
+            strides: array.strides(),
             memory: PhantomData,
         }
     }
 
-    /// One value a unit.
-    pub(crate) fn of_slice(values: &'a [T]) -> Self {
+    /// The tensor as it spreads over `shape` by NumPy's rule, where it does: of the same rank, each
+    /// extent equal or 1.
+    pub(crate) fn broadcast(&self, shape: &[usize]) -> Option<Spread<'a, T>> {
+        let fits = |(&own, &extent)| own == extent || own == 1;
+        if self.shape.len() != shape.len() || !self.shape.iter().zip(shape).all(fits) {
+            return None;
+        }
+        let axes = self.shape.iter().zip(self.strides);
+        Some(self.spread(axes.map(|(&extent, &stride)| match extent {
+            1 => (1, 0),
+            _ => (extent, stride),
+        })))
+    }
+
+    /// The tensor, spread along further axes: of the `rank` that there are then, those that it `lacks`.
+    pub(crate) fn insert_axes(&self, rank: usize, lacks: impl Fn(usize) -> bool) -> Spread<'a, T> {
+        self.spread(inserted((self.shape, self.strides), rank, lacks, (1, 0)))
+    }
+
+    fn spread(&self, axes: impl Iterator<Item = Axis>) -> Spread<'a, T> {
+        Spread {
+            base: self.base,
+            axes: axes.collect(),
+            memory: PhantomData,
+        }
+    }
+}
+
+impl<'a, T> TensorMut<'a, T> {
+    #[inline]
+    pub(crate) fn new<D: Dimension>(array: &'a mut ArrayRef<T, D>) -> Self {
+        let base = array.as_mut_ptr();
+        let array = &*array;
+        Self {
+            base,
+            shape: array.shape(),
+            strides: array.strides(),
+            memory: PhantomData,
+        }
+    }
+
+    /// One value, as a tensor of no axes.
+    pub(crate) fn of_value(value: &'a mut T) -> Self {
+        Self {
+            base: value,
+            shape: &[],
+            strides: &[],
+            memory: PhantomData,
+        }
+    }
+
+    /// A shorter loan of the same tensor.
+    pub(crate) fn reborrow(&mut self) -> TensorMut<'_, T> {
+        TensorMut {
+            base: self.base,
+            shape: self.shape,
+            strides: self.strides,
+            memory: PhantomData,
+        }
+    }
+
+    /// As [`Tensor::insert_axes`], but the further axes have an extent of 1 and no more.
+    pub(crate) fn insert_axes(
+        self,
+        rank: usize,
+        lacks: impl Fn(usize) -> bool,
+    ) -> SpreadMut<'a, T> {
+        SpreadMut {
+            base: self.base,
+            axes: inserted((self.shape, self.strides), rank, lacks, (1, 1)).collect(),
+            memory: PhantomData,
+        }
+    }
+}
+
+/// A tensor's own axes, and `new` for each one of `rank` that it `lacks`.
+fn inserted(
+    (shape, strides): (&[usize], &[isize]),
+    rank: usize,
+    lacks: impl Fn(usize) -> bool,
+    new: Axis,
+) -> impl Iterator<Item = Axis> {
+    let mut own = shape.iter().zip(strides);
+    (0..rank).map(move |axis| match lacks(axis) {
+        true => new,
+        false => {
+            let (&extent, &stride) = own.next().expect("an axis that it does not lack");
+            (extent, stride)
+        }
+    })
+}
+
+/// The axes of a tensor that has been spread over another one's; on the stack up to rank 4.
+type SpreadAxes = SmallVec<[Axis; 4]>;
+
+/// A tensor to read that has been spread over the axes of another: along those of extent 1 and stride
+/// 0 its values are the same throughout.
+pub struct Spread<'a, T> {
+    base: *const T,
+    axes: SpreadAxes,
+    memory: PhantomData<&'a [T]>,
+}
+
+impl<'a, T> Spread<'a, T> {
+    /// One value for each row of a matrix.
+    pub(crate) fn column(values: &'a [T]) -> Self {
         Self {
             base: values.as_ptr(),
-            shape: Extents::from_slice(&[values.len()]),
-            strides: Strides::from_slice(&[1]),
+            axes: SpreadAxes::from_slice(&[(values.len(), 1), (1, 0)]),
             memory: PhantomData,
         }
     }
@@ -80,8 +185,7 @@ impl<'a, T> Tensor<'a, T> {
         assert_eq!(values.len(), rows * columns);
         Self {
             base: values.as_ptr(),
-            shape: Extents::from_slice(&[rows, columns]),
-            strides: Strides::from_slice(&[columns as isize, 1]),
+            axes: matrix_axes(rows, columns),
             memory: PhantomData,
         }
     }
@@ -91,86 +195,25 @@ impl<'a, T> Tensor<'a, T> {
     pub(crate) fn staircase(values: &'a [T], first: usize, rows: usize, columns: usize) -> Self {
         assert!(rows <= first + 1 && first + columns <= values.len());
         Self {
-            base: values[first..].as_ptr(),
-            shape: Extents::from_slice(&[rows, columns]),
-            strides: Strides::from_slice(&[-1, 1]),
+            base: values.as_ptr().wrapping_add(first),
+            axes: SpreadAxes::from_slice(&[(rows, -1), (columns, 1)]),
             memory: PhantomData,
         }
-    }
-
-    /// The same memory under other strides.
-    ///
-    /// # Safety
-    /// Every index within `shape` reaches an element of the tensor.
-    unsafe fn relaid(&self, shape: Extents, strides: Strides) -> Self {
-        Self {
-            base: self.base,
-            shape,
-            strides,
-            memory: PhantomData,
-        }
-    }
-
-    /// The tensor as it spreads over `shape` by NumPy's rule, where it does: of the same rank, each
-    /// extent equal or 1.
-    pub(crate) fn broadcast(&self, shape: &[usize]) -> Option<Self> {
-        if self.shape.len() != shape.len() {
-            return None;
-        }
-        let mut strides = self.strides.clone();
-        for ((stride, &own), &extent) in strides.iter_mut().zip(&self.shape).zip(shape) {
-            if own == 1 {
-                *stride = 0;
-            } else if own != extent {
-                return None;
-            }
-        }
-        // SAFETY: an axis either has its own extent and stride, or one element and stride 0.
-        Some(unsafe { self.relaid(Extents::from_slice(shape), strides) })
-    }
-
-    /// The tensor with an axis of `extent` equal entries inserted before axis `at`.
-    pub(crate) fn insert_axis(&self, at: usize, extent: usize) -> Self {
-        let (mut shape, mut strides) = (self.shape.clone(), self.strides.clone());
-        shape.insert(at, extent);
-        strides.insert(at, 0);
-        // SAFETY: the new axis has stride 0, the others are as they were.
-        unsafe { self.relaid(shape, strides) }
-    }
-
-    /// A tensor of one axis, spread over `shape` along its axis `axis`, which has the same extent.
-    pub(crate) fn along(&self, shape: &[usize], axis: usize) -> Self {
-        assert!(self.shape.len() == 1 && self.shape[0] == shape[axis]);
-        let mut strides = Strides::from_elem(0, shape.len());
-        strides[axis] = self.strides[0];
-        // SAFETY: `axis` has the tensor's own extent and stride, the others have stride 0.
-        unsafe { self.relaid(Extents::from_slice(shape), strides) }
-    }
-
-    /// A tensor of no axes, spread over `shape`.
-    pub(crate) fn everywhere(&self, shape: &[usize]) -> Self {
-        assert!(self.shape.is_empty());
-        let strides = Strides::from_elem(0, shape.len());
-        // SAFETY: every index reaches the one element.
-        unsafe { self.relaid(Extents::from_slice(shape), strides) }
     }
 }
 
-impl<'a, T> TensorMut<'a, T> {
-    pub(crate) fn new<D: Dimension>(array: &'a mut ArrayRef<T, D>) -> Self {
-        Self {
-            shape: Extents::from_slice(array.shape()),
-            strides: Strides::from_slice(array.strides()),
-            base: array.as_mut_ptr(),
-            memory: PhantomData,
-        }
-    }
+/// A tensor to write that has axes of extent 1 where it lacks those of another.
+pub struct SpreadMut<'a, T> {
+    base: *mut T,
+    axes: SpreadAxes,
+    memory: PhantomData<&'a mut [T]>,
+}
 
-    /// One value a unit.
-    pub(crate) fn of_slice(values: &'a mut [T]) -> Self {
+impl<'a, T> SpreadMut<'a, T> {
+    /// One value for each row of a matrix.
+    pub(crate) fn column(values: &'a mut [T]) -> Self {
         Self {
-            shape: Extents::from_slice(&[values.len()]),
-            strides: Strides::from_slice(&[1]),
+            axes: SpreadAxes::from_slice(&[(values.len(), 1), (1, 0)]),
             base: values.as_mut_ptr(),
             memory: PhantomData,
         }
@@ -180,57 +223,15 @@ impl<'a, T> TensorMut<'a, T> {
     pub(crate) fn matrix(values: &'a mut [T], rows: usize, columns: usize) -> Self {
         assert_eq!(values.len(), rows * columns);
         Self {
-            shape: Extents::from_slice(&[rows, columns]),
-            strides: Strides::from_slice(&[columns as isize, 1]),
             base: values.as_mut_ptr(),
+            axes: matrix_axes(rows, columns),
             memory: PhantomData,
         }
     }
+}
 
-    /// One value, as a tensor of no axes.
-    pub(crate) fn of_value(value: &'a mut T) -> Self {
-        Self {
-            base: value,
-            shape: Extents::new(),
-            strides: Strides::new(),
-            memory: PhantomData,
-        }
-    }
-
-    /// A shorter loan of the same tensor.
-    pub(crate) fn reborrow(&mut self) -> TensorMut<'_, T> {
-        TensorMut {
-            base: self.base,
-            shape: self.shape.clone(),
-            strides: self.strides.clone(),
-            memory: PhantomData,
-        }
-    }
-
-    /// The tensor with an axis of extent 1 inserted before axis `at`.
-    pub(crate) fn insert_unit_axis(mut self, at: usize) -> Self {
-        self.shape.insert(at, 1);
-        self.strides.insert(at, 0);
-        self
-    }
-
-    /// A tensor of one axis as one of `rank` axes, all of extent 1 but `axis`.
-    pub(crate) fn along(mut self, rank: usize, axis: usize) -> Self {
-        assert!(self.shape.len() == 1);
-        let (extent, stride) = (self.shape[0], self.strides[0]);
-        self.shape = Extents::from_elem(1, rank);
-        self.strides = Strides::from_elem(0, rank);
-        (self.shape[axis], self.strides[axis]) = (extent, stride);
-        self
-    }
-
-    /// A tensor of no axes as one of `rank` axes of extent 1.
-    pub(crate) fn with_unit_axes(mut self, rank: usize) -> Self {
-        assert!(self.shape.is_empty());
-        self.shape = Extents::from_elem(1, rank);
-        self.strides = Strides::from_elem(0, rank);
-        self
-    }
+fn matrix_axes(rows: usize, columns: usize) -> SpreadAxes {
+    SpreadAxes::from_slice(&[(rows, columns as isize), (columns, 1)])
 }
 
 /// A rectangle of a grid, laid over memory: what [`Source`] and [`Target`] have in common.
@@ -238,7 +239,6 @@ impl<'a, T> TensorMut<'a, T> {
 struct Plane<T> {
     base: *mut T,
     layout: Layout,
-    grid_units: usize,
     row_len: usize,
     samples: Range<usize>,
     units: Range<usize>,
@@ -246,11 +246,11 @@ struct Plane<T> {
 }
 
 impl<T> Plane<T> {
-    fn new(base: *mut T, layout: Layout, grid: &Grid, row_len: usize) -> Self {
+    #[inline]
+    fn new(base: *mut T, grid: &Grid<'_>, layout: Layout, row_len: usize) -> Self {
         Self {
             base,
             layout,
-            grid_units: grid.units,
             row_len,
             samples: 0..grid.samples,
             units: 0..grid.units,
@@ -258,13 +258,14 @@ impl<T> Plane<T> {
         }
     }
 
-    fn of_units(base: *mut T, shape: &[usize], strides: &[isize], grid: &Grid) -> Self {
-        Self::new(base, Layout::of_units(grid, shape, strides), grid, 1)
+    /// Of a tensor whose axes these are, one entry a unit.
+    fn of_units(base: *mut T, grid: &Grid<'_>, axis: impl Fn(usize) -> Axis) -> Self {
+        Self::new(base, grid, Layout::new(grid, false, axis), 1)
     }
 
-    fn of_rows(base: *mut T, shape: &[usize], strides: &[isize], grid: &Grid) -> Self {
-        let layout = Layout::of_rows(grid, shape, strides);
-        Self::new(base, layout, grid, row_len(grid, shape))
+    /// Of a tensor whose axes these are, a row of entries a unit.
+    fn of_rows(base: *mut T, grid: &Grid<'_>, axis: impl Fn(usize) -> Axis) -> Self {
+        Self::new(base, grid, Layout::new(grid, true, axis), grid.row_len)
     }
 
     /// Where a unit's first class lies, whoever owns that, and how many of the wanted units from it on
@@ -274,8 +275,8 @@ impl<T> Plane<T> {
         assert!(self.samples.start <= sample && sample < self.samples.end);
         assert!(self.units.start <= units.start && units.start < units.end);
         assert!(units.end <= self.units.end);
-        let (offset, stretch) = self.layout.locate(sample, units.start, self.grid_units);
-        let neighbours = if self.layout.units.stride() == 1 {
+        let (offset, stretch) = self.layout.locate(sample, units.start);
+        let neighbours = if self.layout.units().stride() == 1 {
             stretch
         } else {
             1
@@ -292,13 +293,13 @@ impl<T> Plane<T> {
         assert!(self.classes.start <= classes.start && classes.start <= classes.end);
         assert!(classes.end <= self.classes.end);
         let (unit, _) = self.locate(sample, unit..unit + 1);
-        let (offset, _) = self.layout.row.locate(classes.start, self.row_len);
+        let (offset, _) = self.layout.row().locate(classes.start);
         unit.wrapping_offset(offset)
     }
 
     #[inline]
     fn classes_contiguous(&self) -> bool {
-        self.layout.row.is_run() || self.classes.len() <= 1
+        self.layout.row().is_run() || self.classes.len() <= 1
     }
 
     /// Where the first class of neighbouring units lies, and the stride from class to class. Panics
@@ -307,8 +308,8 @@ impl<T> Plane<T> {
     fn columns(&self, sample: usize, units: Range<usize>) -> (*mut T, isize) {
         let (first, neighbours) = self.locate(sample, units.clone());
         assert!(neighbours == units.len() && self.classes == (0..self.row_len));
-        assert!(self.layout.row.is_single());
-        (first, self.layout.row.stride())
+        assert!(self.layout.row().is_single());
+        (first, self.layout.row().stride())
     }
 
     /// Where the first of some rows lies, and the stride from row to row in the order of visits, if
@@ -321,10 +322,10 @@ impl<T> Plane<T> {
         }
         let (first, _) = self.locate(samples.start, units.clone());
         self.locate(samples.end - 1, units.clone());
-        let (by_sample, by_unit) = (self.layout.sample_stride, self.layout.units.stride());
+        let (by_sample, by_unit) = (self.layout.sample_stride, self.layout.units().stride());
         let stride = match (samples.len(), units.len()) {
             (_, 1) => by_sample,
-            _ if !self.layout.units.is_single() => return None,
+            _ if !self.layout.units().is_single() => return None,
             (1, _) => by_unit,
             (_, units) if by_sample == units as isize * by_unit => by_unit,
             _ => return None,
@@ -344,7 +345,7 @@ impl<T> Plane<T> {
 
     /// Whether the units of every sample are neighbours in memory.
     fn is_run(&self) -> bool {
-        self.layout.units.is_run() || self.units.len() <= 1
+        self.layout.units().is_run() || self.units.len() <= 1
     }
 
     /// Calls `each` with the address of every one of some classes of a unit in turn.
@@ -361,10 +362,10 @@ impl<T> Plane<T> {
         }
         self.locate_classes(sample, unit, classes.clone());
         let (row, _) = self.locate(sample, unit..unit + 1);
-        let stride = self.layout.row.stride();
+        let stride = self.layout.row().stride();
         let mut class = classes.start;
         while class < classes.end {
-            let (offset, stretch) = self.layout.row.locate(class, self.row_len);
+            let (offset, stretch) = self.layout.row().locate(class);
             let count = stretch.min(classes.end - class);
             let mut place = row.wrapping_offset(offset);
             for _ in 0..count {
@@ -382,10 +383,10 @@ impl<T> Plane<T> {
             return;
         }
         self.locate(sample, units.clone());
-        let stride = self.layout.units.stride();
+        let stride = self.layout.units().stride();
         let mut unit = units.start;
         while unit < units.end {
-            let (offset, stretch) = self.layout.locate(sample, unit, self.grid_units);
+            let (offset, stretch) = self.layout.locate(sample, unit);
             let count = stretch.min(units.end - unit);
             let mut place = self.base.wrapping_offset(offset);
             for _ in 0..count {
@@ -450,22 +451,33 @@ unsafe impl<T: Sync> Send for Source<'_, T> {}
 unsafe impl<T: Sync> Sync for Source<'_, T> {}
 
 impl<'a, T: Copy> Source<'a, T> {
-    /// Lays `tensor`, which has pred's rank, out over `grid`, one entry a unit.
-    pub(crate) fn of_units(tensor: &Tensor<'a, T>, grid: &Grid) -> Self {
-        let base = tensor.base.cast_mut();
-        Self {
-            plane: Plane::of_units(base, &tensor.shape, &tensor.strides, grid),
-            memory: PhantomData,
-        }
+    /// Lays `tensor`, which has pred's shape, out over `grid`, one entry a unit.
+    pub(crate) fn of_units(tensor: &Tensor<'a, T>, grid: &Grid<'_>) -> Self {
+        let axis = |axis: usize| (tensor.shape[axis], tensor.strides[axis]);
+        Self::new(Plane::of_units(tensor.base.cast_mut(), grid, axis))
     }
 
-    /// Lays `tensor`, which has pred's rank, out over `grid`, a row of entries a unit.
-    pub(crate) fn of_rows(tensor: &Tensor<'a, T>, grid: &Grid) -> Self {
-        let base = tensor.base.cast_mut();
-        Self {
-            plane: Plane::of_rows(base, &tensor.shape, &tensor.strides, grid),
-            memory: PhantomData,
-        }
+    /// Lays `tensor`, which has pred's shape, out over `grid`, a row of entries a unit.
+    pub(crate) fn of_rows(tensor: &Tensor<'a, T>, grid: &Grid<'_>) -> Self {
+        let axis = |axis: usize| (tensor.shape[axis], tensor.strides[axis]);
+        Self::new(Plane::of_rows(tensor.base.cast_mut(), grid, axis))
+    }
+
+    /// As [`of_units`](Self::of_units), of a tensor that is spread over pred's axes.
+    pub(crate) fn of_spread_units(spread: &Spread<'a, T>, grid: &Grid<'_>) -> Self {
+        let axis = |axis: usize| spread.axes[axis];
+        Self::new(Plane::of_units(spread.base.cast_mut(), grid, axis))
+    }
+
+    /// As [`of_rows`](Self::of_rows), of a tensor that is spread over pred's axes.
+    pub(crate) fn of_spread_rows(spread: &Spread<'a, T>, grid: &Grid<'_>) -> Self {
+        let axis = |axis: usize| spread.axes[axis];
+        Self::new(Plane::of_rows(spread.base.cast_mut(), grid, axis))
+    }
+
+    fn new(plane: Plane<T>) -> Self {
+        let memory = PhantomData;
+        Self { plane, memory }
     }
 
     /// The value of a unit.
@@ -640,22 +652,36 @@ unsafe impl<T: Send> Send for Target<'_, T> {}
 unsafe impl<T: Sync> Sync for Target<'_, T> {}
 
 impl<'a, T: Copy> Target<'a, T> {
-    /// Lays `tensor`, which has pred's rank, out over `grid`, one entry a unit.
+    /// Lays `tensor`, which has pred's shape, out over `grid`, a row of entries a unit.
     ///
     /// Mutable ndarray views never let two indices share an element, so no two units do.
-    pub(crate) fn of_units(tensor: TensorMut<'a, T>, grid: &Grid) -> Self {
-        Self {
-            plane: Plane::of_units(tensor.base, &tensor.shape, &tensor.strides, grid),
-            memory: PhantomData,
-        }
+    pub(crate) fn of_rows(tensor: TensorMut<'a, T>, grid: &Grid<'_>) -> Self {
+        let axis = |axis: usize| (tensor.shape[axis], tensor.strides[axis]);
+        Self::new(Plane::of_rows(tensor.base, grid, axis))
     }
 
-    /// Lays `tensor`, which has pred's rank, out over `grid`, a row of entries a unit.
-    pub(crate) fn of_rows(tensor: TensorMut<'a, T>, grid: &Grid) -> Self {
-        Self {
-            plane: Plane::of_rows(tensor.base, &tensor.shape, &tensor.strides, grid),
-            memory: PhantomData,
-        }
+    /// As [`of_rows`](Self::of_rows), one entry a unit, of a tensor that lacks axes which units do not
+    /// lie along.
+    pub(crate) fn of_spread_units(spread: SpreadMut<'a, T>, grid: &Grid<'_>) -> Self {
+        Self::new(Plane::of_units(spread.base, grid, |axis| spread.axes[axis]))
+    }
+
+    /// As [`of_rows`](Self::of_rows), of a matrix.
+    pub(crate) fn of_spread_rows(spread: SpreadMut<'a, T>, grid: &Grid<'_>) -> Self {
+        Self::new(Plane::of_rows(spread.base, grid, |axis| spread.axes[axis]))
+    }
+
+    /// One value for each sample of `grid`, or one for its only sample.
+    pub(crate) fn of_samples(tensor: TensorMut<'a, T>, grid: &Grid<'_>) -> Self {
+        let samples: usize = tensor.shape.iter().product();
+        assert!(tensor.shape.len() <= 1 && samples == grid.samples);
+        let layout = Layout::of_samples(tensor.strides.first().copied().unwrap_or(0));
+        Self::new(Plane::new(tensor.base, &grid.totals(), layout, 1))
+    }
+
+    fn new(plane: Plane<T>) -> Self {
+        let memory = PhantomData;
+        Self { plane, memory }
     }
 
     /// Splits the rectangle before position `at` of one direction.

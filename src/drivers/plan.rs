@@ -59,7 +59,7 @@ impl<T: Element> Factor<'_, T> {
 /// What a call computes, after every check: the same for every driver.
 pub struct Plan<'a, T> {
     pub(crate) exec: Exec,
-    pub(crate) grid: Grid,
+    pub(crate) grid: Grid<'a>,
     /// The loss's own weight, rounded to `T`.
     pub(crate) weight: f64,
     /// What sums are divided by.

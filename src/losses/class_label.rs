@@ -12,8 +12,8 @@ pub trait ClassLabel<T>: Copy + Sync + 'static {
     /// Checks the labels' shape and values and lays them out.
     fn check<'a>(
         label: &Tensor<'a, Self>,
-        shapes: &Shapes,
-        grid: &Grid,
+        shapes: &Shapes<'_>,
+        grid: &Grid<'_>,
     ) -> Result<RowLabel<'a, T>, Error>;
 }
 
@@ -22,12 +22,12 @@ macro_rules! integer_labels {
         impl<T> ClassLabel<T> for $integer {
             fn check<'a>(
                 label: &Tensor<'a, Self>,
-                shapes: &Shapes,
-                grid: &Grid,
+                shapes: &Shapes<'_>,
+                grid: &Grid<'_>,
             ) -> Result<RowLabel<'a, T>, Error> {
-                checks::shape("label", &label.shape, &shapes.losses())?;
-                let label = Source::of_units(&shapes.insert_lacking_axes(label), grid);
-                let classes = shapes.row_len();
+                shapes.check_each_loss("label", label.shape)?;
+                let label = Source::of_spread_units(&shapes.insert_lacking_axes(label), grid);
+                let classes = shapes.row_len;
                 let samples = if grid.units == 0 { 0 } else { grid.samples };
                 let fits = |class| usize::try_from(class).is_ok_and(|class| class < classes);
                 for sample in 0..samples {
@@ -58,10 +58,10 @@ macro_rules! share_labels {
         impl ClassLabel<$float> for $float {
             fn check<'a>(
                 label: &Tensor<'a, Self>,
-                shapes: &Shapes,
-                grid: &Grid,
+                shapes: &Shapes<'_>,
+                grid: &Grid<'_>,
             ) -> Result<RowLabel<'a, $float>, Error> {
-                checks::shape("label", &label.shape, &shapes.pred)?;
+                checks::shape("label", label.shape, shapes.pred)?;
                 Ok(RowLabel::Shares(Source::of_rows(label, grid)))
             }
         }

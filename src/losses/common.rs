@@ -57,7 +57,11 @@ pub trait Problem<T: Element, const K: usize = 1> {
 
     /// Checks the labels, and whatever else is read beside the operands, against the shapes of
     /// the call and lays them out.
-    fn check<'c>(&'c self, shapes: &Shapes, grid: &Grid) -> Result<Inputs<'c, Self, T, K>, Error>;
+    fn check<'c>(
+        &'c self,
+        shapes: &Shapes<'_>,
+        grid: &Grid<'_>,
+    ) -> Result<Inputs<'c, Self, T, K>, Error>;
 
     /// Makes room for what the loss keeps while it runs, for the losses that do: after every other
     /// check, and only in calls that compute something.

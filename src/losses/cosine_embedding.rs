@@ -97,8 +97,12 @@ impl<T: Element, I: SignLabel<T>> Problem<T, 2> for CosineEmbedding<'_, I> {
         Unit::Row { axis: -1 }
     }
 
-    fn check<'c>(&'c self, shapes: &Shapes, grid: &Grid) -> Result<Inputs<'c, Self, T, 2>, Error> {
-        Ok((I::check(&self.label, shapes, grid)?, shapes.row_len()))
+    fn check<'c>(
+        &'c self,
+        shapes: &Shapes<'_>,
+        grid: &Grid<'_>,
+    ) -> Result<Inputs<'c, Self, T, 2>, Error> {
+        Ok((I::check(&self.label, shapes, grid)?, shapes.row_len))
     }
 }
 

@@ -127,9 +127,13 @@ impl<T: Element> Problem<T> for KlDiv<'_, T> {
         }
     }
 
-    fn check<'c>(&'c self, shapes: &Shapes, grid: &Grid) -> Result<Inputs<'c, Self, T>, Error> {
-        checks::shape("label", &self.label.shape, &shapes.pred)?;
-        Ok((Source::of_rows(&self.label, grid), shapes.row_len()))
+    fn check<'c>(
+        &'c self,
+        shapes: &Shapes<'_>,
+        grid: &Grid<'_>,
+    ) -> Result<Inputs<'c, Self, T>, Error> {
+        checks::shape("label", self.label.shape, shapes.pred)?;
+        Ok((Source::of_rows(&self.label, grid), shapes.row_len))
     }
 }
 

@@ -49,8 +49,12 @@ where
         self.loss.common()
     }
 
-    fn check<'c>(&'c self, shapes: &Shapes, grid: &Grid) -> Result<Inputs<'c, Self, T>, Error> {
-        checks::shape("label", &self.label.shape, &shapes.pred)?;
+    fn check<'c>(
+        &'c self,
+        shapes: &Shapes<'_>,
+        grid: &Grid<'_>,
+    ) -> Result<Inputs<'c, Self, T>, Error> {
+        checks::shape("label", self.label.shape, shapes.pred)?;
         Ok([Source::of_units(&self.label, grid)])
     }
 }

@@ -114,12 +114,16 @@ impl<T: Element> Problem<T> for SigmoidBce<'_, T> {
         self.loss.common
     }
 
-    fn check<'c>(&'c self, shapes: &Shapes, grid: &Grid) -> Result<Inputs<'c, Self, T>, Error> {
-        checks::shape("label", &self.label.shape, &shapes.pred)?;
+    fn check<'c>(
+        &'c self,
+        shapes: &Shapes<'_>,
+        grid: &Grid<'_>,
+    ) -> Result<Inputs<'c, Self, T>, Error> {
+        checks::shape("label", self.label.shape, shapes.pred)?;
         let pos_weight = match &self.pos_weight {
             Some(pos_weight) => {
                 let spread = shapes.broadcast_to_pred("pos_weight", pos_weight)?;
-                Some(Source::of_units(&spread, grid))
+                Some(Source::of_spread_units(&spread, grid))
             }
             None => None,
         };

@@ -1,5 +1,5 @@
 use crate::Error;
-use crate::checks::{self, Shapes};
+use crate::checks::Shapes;
 use crate::drivers::Integers;
 use crate::layout::Grid;
 use crate::tensor::{Source, Tensor};
@@ -11,8 +11,8 @@ pub trait SignLabel<T>: Copy + Sync + 'static {
     /// Checks the labels' shape and values and lays them out.
     fn check<'a>(
         label: &Tensor<'a, Self>,
-        shapes: &Shapes,
-        grid: &Grid,
+        shapes: &Shapes<'_>,
+        grid: &Grid<'_>,
     ) -> Result<Signs<'a, T>, Error>;
 }
 
@@ -38,12 +38,12 @@ impl<T: Copy + PartialOrd + Default> Signs<'_, T> {
 /// Labels laid out, every one of them accepted by `is_sign`.
 fn lay_out<'a, L: Copy + ToString>(
     label: &Tensor<'a, L>,
-    shapes: &Shapes,
-    grid: &Grid,
+    shapes: &Shapes<'_>,
+    grid: &Grid<'_>,
     is_sign: impl Fn(L) -> bool,
 ) -> Result<Source<'a, L>, Error> {
-    checks::shape("label", &label.shape, &shapes.losses())?;
-    let labels = Source::of_units(&shapes.insert_lacking_axes(label), grid);
+    shapes.check_each_loss("label", label.shape)?;
+    let labels = Source::of_spread_units(&shapes.insert_lacking_axes(label), grid);
     let samples = if grid.units == 0 { 0 } else { grid.samples };
     for sample in 0..samples {
         for unit in 0..grid.units {
@@ -64,8 +64,8 @@ macro_rules! integer_signs {
         impl<T> SignLabel<T> for $integer {
             fn check<'a>(
                 label: &Tensor<'a, Self>,
-                shapes: &Shapes,
-                grid: &Grid,
+                shapes: &Shapes<'_>,
+                grid: &Grid<'_>,
             ) -> Result<Signs<'a, T>, Error> {
                 let is_sign = |label: Self| matches!(i8::try_from(label), Ok(1 | -1));
                 Ok(Signs::Integer(lay_out(label, shapes, grid, is_sign)?.into()))
@@ -81,8 +81,8 @@ macro_rules! float_signs {
         impl SignLabel<$float> for $float {
             fn check<'a>(
                 label: &Tensor<'a, Self>,
-                shapes: &Shapes,
-                grid: &Grid,
+                shapes: &Shapes<'_>,
+                grid: &Grid<'_>,
             ) -> Result<Signs<'a, $float>, Error> {
                 let is_sign = |label: Self| label.abs() == 1.0;
                 Ok(Signs::Float(lay_out(label, shapes, grid, is_sign)?))

@@ -128,8 +128,12 @@ impl<T: Element, I: ClassLabel<T>> Problem<T> for SoftmaxCe<'_, I> {
         }
     }
 
-    fn check<'c>(&'c self, shapes: &Shapes, grid: &Grid) -> Result<Inputs<'c, Self, T>, Error> {
-        Ok((I::check(&self.label, shapes, grid)?, shapes.row_len()))
+    fn check<'c>(
+        &'c self,
+        shapes: &Shapes<'_>,
+        grid: &Grid<'_>,
+    ) -> Result<Inputs<'c, Self, T>, Error> {
+        Ok((I::check(&self.label, shapes, grid)?, shapes.row_len))
     }
 }
 

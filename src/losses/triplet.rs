@@ -97,8 +97,12 @@ impl<T: Element> Problem<T, 3> for Triplet {
         Unit::Sample
     }
 
-    fn check<'c>(&'c self, shapes: &Shapes, _: &Grid) -> Result<Inputs<'c, Self, T, 3>, Error> {
-        Ok(((), shapes.row_len()))
+    fn check<'c>(
+        &'c self,
+        shapes: &Shapes<'_>,
+        _: &Grid<'_>,
+    ) -> Result<Inputs<'c, Self, T, 3>, Error> {
+        Ok(((), shapes.row_len))
     }
 }
 

@@ -4,7 +4,7 @@ use super::labels::{Labels, Limits};
 use super::{CtcLoss, CtcStatus};
 use crate::call::{Given, scalar, zeros};
 use crate::element::Element;
-use crate::layout::Grid;
+use crate::layout::{Grid, RowAxes};
 use crate::tensor::{Frames, Source, Target, Tensor, TensorMut};
 use crate::workspace::Workspace;
 use crate::{Error, Exec, Reduction, checks};
@@ -360,18 +360,15 @@ impl Shapes {
         let mut spread = [1; 3];
         spread[self.axes[0]] = samples;
         let broadcast = if scalar { [1; 3] } else { spread };
-        let found = if tensor.broadcast(&broadcast).is_some() {
-            tensor.broadcast(&spread)
+        let found = if let Some(found) = tensor.broadcast(&broadcast) {
+            found
         } else if scalar && tensor.shape.is_empty() {
-            Some(tensor.everywhere(&spread))
-        } else if !scalar && tensor.shape[..] == self.samples {
-            Some(tensor.along(&spread, self.axes[0]))
+            tensor.insert_axes(3, |_| true)
+        } else if !scalar && tensor.shape == self.samples {
+            tensor.insert_axes(3, |axis| axis != self.axes[0])
         } else {
-            None
-        };
-        let Some(found) = found else {
             if scalar {
-                checks::shape(argument, &tensor.shape, &[])?;
+                checks::shape(argument, tensor.shape, &[])?;
             }
             return Err(Error::Broadcast {
                 argument,
@@ -381,8 +378,8 @@ impl Shapes {
                 samples,
             });
         };
-        let grid = Grid::new(&spread, Some(self.axes[0]), &[]);
-        Ok(Some(Source::of_units(&found, &grid)))
+        let grid = Grid::new(&spread, Some(self.axes[0]), RowAxes::None);
+        Ok(Some(Source::of_spread_units(&found, &grid)))
     }
 }
 
@@ -413,20 +410,21 @@ fn run<T: Element>(
         Given::InPlace(pred) => Frames::in_place(pred, axes),
     };
     let Tools { workspace, status } = &mut *tools;
-    let samples = Grid::new(&shapes.samples, Some(0), &[]);
+    let samples = Grid::new(&shapes.samples, Some(0), RowAxes::None);
     let mut outcome = Outcome {
         sum: 0.0,
         loss: None,
         status: status
             .as_mut()
-            .map(|status| Target::of_units(status.reborrow(), &samples)),
+            .map(|status| Target::of_samples(status.reborrow(), &samples)),
     };
     let mut scalar = None;
     match loss {
         Some(loss) if shapes.scalar => {
-            scalar = Some(Target::of_units(loss, &Grid::new(&[], None, &[])));
+            let one = Grid::new(&[], None, RowAxes::None);
+            scalar = Some(Target::of_samples(loss, &one));
         }
-        Some(loss) => outcome.loss = Some(Target::of_units(loss, &samples)),
+        Some(loss) => outcome.loss = Some(Target::of_samples(loss, &samples)),
         None => {}
     }
     let mut own = Workspace::new();

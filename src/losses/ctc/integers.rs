@@ -1,4 +1,3 @@
-use crate::layout::Extents;
 use crate::tensor::Tensor;
 use ndarray::{ArrayRef, Dimension};
 
@@ -23,7 +22,7 @@ macro_rules! integers {
                 fn erase<'a, D: Dimension>(array: &'a ArrayRef<$integer, D>) -> Integers<'a> {
                     let tensor = Tensor::new(array);
                     Integers {
-                        shape: tensor.shape.clone(),
+                        shape: tensor.shape,
                         values: Erased::$Variant(tensor),
                     }
                 }
@@ -61,7 +60,7 @@ macro_rules! integers {
 /// An array of any primitive integer type. Values are read where it has one axis or two.
 pub struct Integers<'a> {
     values: Erased<'a>,
-    pub(super) shape: Extents,
+    pub(super) shape: &'a [usize],
 }
 
 integers!(

@@ -5,9 +5,9 @@ use crate::drivers::all_pairs::{self, Kept, Matrix};
 use crate::drivers::rows::{self, RowLabel};
 use crate::drivers::{Factor, Operand, Outputs, Plan, UnitScale, Work};
 use crate::element::Element;
-use crate::layout::Grid;
+use crate::layout::{Grid, RowAxes};
 use crate::losses::softmax_ce::CrossEntropy;
-use crate::tensor::{Source, Target, Tensor, TensorMut};
+use crate::tensor::{Source, Spread, SpreadMut, Target};
 use crate::workspace::{Room, bytes_of};
 use crate::{Exec, math};
 use core::ops::Range;
@@ -192,8 +192,9 @@ fn split<'r, T: Element>(
                 let place = &mut copy[row * len..][..len];
                 grad.as_source().copy_row(0, row, 0..len, place);
             }
-            let grid = Grid::new(&[vectors, len], None, &[1]);
-            let copy = Source::of_rows(&Tensor::matrix(copy, vectors, len), &grid);
+            let shape = [vectors, len];
+            let grid = Grid::new(&shape, None, RowAxes::One(1));
+            let copy = Source::of_spread_rows(&Spread::matrix(copy, vectors, len), &grid);
             (copy, Some(grad))
         }
     }
@@ -220,12 +221,9 @@ impl<T: Element> Rooms<'_, T> {
     ) {
         let count = rows.len();
         let shape = [count, vectors];
-        let grid = Grid::new(&shape, None, &[1]);
+        let grid = Grid::new(&shape, None, RowAxes::One(1));
         let factor = |values| Factor {
-            values: Some(Source::of_units(
-                &Tensor::of_slice(values).along(&shape, 0),
-                &grid,
-            )),
+            values: Some(Source::of_spread_units(&Spread::column(values), &grid)),
             uniform: false,
             by_class: false,
         };
@@ -237,31 +235,34 @@ impl<T: Element> Rooms<'_, T> {
             sample_weight: factor(&self.takes_part[..count]),
             upstream: factor(&self.coefficients[..count]),
             stream: false,
-            grid: grid.clone(),
+            grid,
         };
-        let shares = Tensor::staircase(self.shares, vectors - 1 - rows.start, count, vectors);
+        let shares = Spread::staircase(self.shares, vectors - 1 - rows.start, count, vectors);
         let matrix = &mut self.matrix[..count * vectors];
         let logits = match wants_gradient {
-            true => Operand::InPlace(Target::of_rows(
-                TensorMut::matrix(matrix, count, vectors),
+            true => Operand::InPlace(Target::of_spread_rows(
+                SpreadMut::matrix(matrix, count, vectors),
                 &grid,
             )),
-            false => Operand::Read(Source::of_rows(
-                &Tensor::matrix(matrix, count, vectors),
+            false => Operand::Read(Source::of_spread_rows(
+                &Spread::matrix(matrix, count, vectors),
                 &grid,
             )),
         };
-        let losses = TensorMut::of_slice(&mut self.losses[..count]).along(2, 0);
+        let losses = SpreadMut::column(&mut self.losses[..count]);
         let mut outputs = Outputs {
             operands: [logits],
-            each: Some(Target::of_units(losses, &grid)),
+            each: Some(Target::of_spread_units(losses, &grid)),
             totals: None,
         };
         rows::run(
             CrossEntropy { normalise: true },
             Work {
                 plan: &plan,
-                inputs: (RowLabel::Shares(Source::of_rows(&shares, &grid)), vectors),
+                inputs: (
+                    RowLabel::Shares(Source::of_spread_rows(&shares, &grid)),
+                    vectors,
+                ),
                 outputs: &mut outputs,
             },
         );

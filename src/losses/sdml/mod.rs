@@ -157,10 +157,14 @@ impl<T: Element> Problem<T, 2> for Sdml<'_> {
         Unit::Sample
     }
 
-    fn check<'c>(&'c self, shapes: &Shapes, grid: &Grid) -> Result<Inputs<'c, Self, T, 2>, Error> {
+    fn check<'c>(
+        &'c self,
+        shapes: &Shapes<'_>,
+        grid: &Grid<'_>,
+    ) -> Result<Inputs<'c, Self, T, 2>, Error> {
         Ok(Batch {
             vectors: grid.units,
-            len: shapes.row_len(),
+            len: shapes.row_len,
             bytes: 0,
             memory: match &self.workspace {
                 Some(lent) => Memory::Lent(RefMut::map(lent.borrow_mut(), |lent| &mut **lent)),
