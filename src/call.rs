@@ -453,19 +453,18 @@ fn run<P: Problem<T, K>, T: Element, const K: usize>(
     problem.reserve(&mut inputs, in_place)?;
 
     let grid = &plan.grid;
-    let (mut each, mut totals) = (None, None);
-    if shapes.writes_each() {
-        each = loss.map(|loss| shapes.lay_each(loss, grid));
-    } else {
-        totals = loss.map(|loss| Target::of_samples(loss, grid));
-    }
-    if shapes.has_no_units() && totals.is_none() {
+    let writes_each = shapes.writes_each();
+    if shapes.has_no_units() && (writes_each || loss.is_none()) {
         return Ok(());
     }
+    let (each, totals) = match writes_each {
+        true => (loss, None),
+        false => (None, loss),
+    };
     let mut outputs = Outputs {
         operands: operands.map(|operand| operand.laid(grid)),
-        each,
-        totals,
+        each: each.map(|loss| shapes.lay_each(loss, grid)),
+        totals: totals.map(|loss| Target::of_samples(loss, grid)),
     };
     T::run(
         problem.loss(),

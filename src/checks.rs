@@ -46,7 +46,8 @@ pub(crate) fn shape(
     found: &[usize],
     expected: &[usize],
 ) -> Result<(), Error> {
-    if found == expected {
+    // A loop is faster than comparing the memory of so few numbers.
+    if found.iter().eq(expected) {
         return Ok(());
     }
     Err(Error::Shape {
@@ -278,6 +279,7 @@ impl<'s> Shapes<'s> {
     }
 
     /// Spreads `sample_weight` over the units.
+    #[inline]
     pub(crate) fn sample_weight<'a, T: Element>(
         &self,
         tensor: Option<&Tensor<'a, T>>,
@@ -291,6 +293,7 @@ impl<'s> Shapes<'s> {
     }
 
     /// Spreads `upstream`, which has one value per returned loss, over the units.
+    #[inline]
     pub(crate) fn upstream<'a, T: Element>(
         &self,
         tensor: Option<&Tensor<'a, T>>,

@@ -149,6 +149,27 @@ impl Axes<'_> {
     }
 }
 
+/// The slower axes of a layout, of units and then of rows: none where memory is one run. Up to rank 4
+/// there are three of them at most.
+#[derive(Clone, Default)]
+struct Outer {
+    axes: SmallVec<[Axis; 3]>,
+    units: usize,
+}
+
+impl Outer {
+    /// Keeps an axis of units, or else of rows, that memory does not merge with the next one.
+    #[cold]
+    fn keep(&mut self, axis: Axis, of_units: bool) {
+        if of_units {
+            self.axes.insert(self.units, axis);
+            self.units += 1;
+        } else {
+            self.axes.push(axis);
+        }
+    }
+}
+
 /// The layout of a tensor over a [`Grid`].
 #[derive(Clone)]
 pub struct Layout {
@@ -156,37 +177,44 @@ pub struct Layout {
     /// The fastest axes of units and of a row's entries.
     unit: Axis,
     entry: Axis,
-    /// The slower axes, of units and then of rows: none where memory is one run. Up to rank 4 there
-    /// are three of them at most.
-    outer: SmallVec<[Axis; 3]>,
-    outer_units: usize,
+    outer: Outer,
 }
 
 impl Layout {
-    /// Of a tensor with a row of entries a unit, or with one entry where units have no `rows`. `axis`
-    /// gives the tensor's own extent along an axis of pred, and its stride.
+    /// Of a tensor with a row of entries a unit, or with one entry where units have no `rows`, given its
+    /// own axes, as many as pred has.
     ///
     /// Panics unless the extents are pred's, or 1 with stride 0.
-    pub(crate) fn new(grid: &Grid<'_>, rows: bool, axis: impl Fn(usize) -> Axis) -> Self {
-        let axis = |number: usize| {
-            let (extent, stride) = axis(number);
-            let pred = grid.shape[number];
+    pub(crate) fn new(
+        grid: &Grid<'_>,
+        rows: bool,
+        axes: impl ExactSizeIterator<Item = Axis>,
+    ) -> Self {
+        assert_eq!(axes.len(), grid.shape.len());
+        let (mut sample_stride, mut unit, mut entry) = (0, (1, 0), (1, 0));
+        let mut outer = Outer::default();
+        for (number, (&pred, (extent, stride))) in grid.shape.iter().zip(axes).enumerate() {
+            let of_samples = grid.sample_axis == Some(number);
+            let of_rows = grid.row_axes.contains(number) && !of_samples;
+            if of_rows && !rows {
+                continue;
+            }
             assert!(extent == pred || (extent == 1 && stride == 0));
-            (pred, stride)
-        };
-        let mut layout = Self {
-            sample_stride: grid.sample_axis.map_or(0, |sample| axis(sample).1),
-            unit: (1, 0),
-            entry: (1, 0),
-            outer: SmallVec::new(),
-            outer_units: 0,
-        };
-        layout.unit = layout.merge(grid.units, grid.axes(false).map(axis));
-        layout.outer_units = layout.outer.len();
-        if rows {
-            layout.entry = layout.merge(grid.row_len, grid.axes(true).map(axis));
+            if of_samples {
+                sample_stride = stride;
+                continue;
+            }
+            let last = if of_rows { &mut entry } else { &mut unit };
+            if let Some(slower) = follow(last, (pred, stride)) {
+                outer.keep(slower, !of_rows);
+            }
         }
-        layout
+        Self {
+            sample_stride,
+            unit,
+            entry,
+            outer,
+        }
     }
 
     /// Of one value a sample, `stride` apart.
@@ -195,37 +223,15 @@ impl Layout {
             sample_stride: stride,
             unit: (1, 0),
             entry: (1, 0),
-            outer: SmallVec::new(),
-            outer_units: 0,
+            outer: Outer::default(),
         }
-    }
-
-    /// The fastest of some axes, which have so many entries; the slower ones that memory does not merge
-    /// with it are kept.
-    fn merge(&mut self, entries: usize, axes: impl Iterator<Item = Axis>) -> Axis {
-        if entries == 0 {
-            return (0, 1);
-        }
-        let mut last = (1, 0);
-        for (extent, stride) in axes.filter(|&(extent, _)| extent != 1) {
-            let (slower, slower_stride) = last;
-            last = if slower == 1 {
-                (extent, stride)
-            } else if slower_stride == stride * extent as isize {
-                (slower * extent, stride)
-            } else {
-                self.outer.push(last);
-                (extent, stride)
-            };
-        }
-        last
     }
 
     /// The axes of units.
     #[inline]
     pub(crate) fn units(&self) -> Axes<'_> {
         Axes {
-            outer: &self.outer[..self.outer_units],
+            outer: &self.outer.axes[..self.outer.units],
             last: self.unit,
         }
     }
@@ -234,7 +240,7 @@ impl Layout {
     #[inline]
     pub(crate) fn row(&self) -> Axes<'_> {
         Axes {
-            outer: &self.outer[self.outer_units..],
+            outer: &self.outer.axes[self.outer.units..],
             last: self.entry,
         }
     }
@@ -245,4 +251,22 @@ impl Layout {
         let (offset, stretch) = self.units().locate(unit);
         (sample as isize * self.sample_stride + offset, stretch)
     }
+}
+
+/// Lets `next` follow the fastest axis so far: merged with it where memory allows, else in its place,
+/// and the other is returned.
+#[inline]
+fn follow(last: &mut Axis, next: Axis) -> Option<Axis> {
+    let ((slower, slower_stride), (extent, stride)) = (*last, next);
+    if slower == 0 || extent == 0 {
+        *last = (0, 1);
+    } else if slower == 1 {
+        *last = if extent == 1 { *last } else { next };
+    } else if extent != 1 {
+        if slower_stride != stride * extent as isize {
+            return Some(core::mem::replace(last, next));
+        }
+        *last = (slower * extent, stride);
+    }
+    None
 }

@@ -74,8 +74,8 @@ impl<'a, T> Tensor<'a, T> {
         if self.shape.len() != shape.len() || !self.shape.iter().zip(shape).all(fits) {
             return None;
         }
-        let axes = self.shape.iter().zip(self.strides);
-        Some(self.spread(axes.map(|(&extent, &stride)| match extent {
+        let axes = own_axes(self.shape, self.strides);
+        Some(self.spread(axes.map(|(extent, stride)| match extent {
             1 => (1, 0),
             _ => (extent, stride),
         })))
@@ -83,7 +83,8 @@ impl<'a, T> Tensor<'a, T> {
 
     /// The tensor, spread along further axes: of the `rank` that there are then, those that it `lacks`.
     pub(crate) fn insert_axes(&self, rank: usize, lacks: impl Fn(usize) -> bool) -> Spread<'a, T> {
-        self.spread(inserted((self.shape, self.strides), rank, lacks, (1, 0)))
+        let own = own_axes(self.shape, self.strides);
+        self.spread(inserted(own, rank, lacks, (1, 0)))
     }
 
     fn spread(&self, axes: impl Iterator<Item = Axis>) -> Spread<'a, T> {
@@ -134,28 +135,31 @@ impl<'a, T> TensorMut<'a, T> {
         rank: usize,
         lacks: impl Fn(usize) -> bool,
     ) -> SpreadMut<'a, T> {
+        let own = own_axes(self.shape, self.strides);
         SpreadMut {
             base: self.base,
-            axes: inserted((self.shape, self.strides), rank, lacks, (1, 1)).collect(),
+            axes: inserted(own, rank, lacks, (1, 1)).collect(),
             memory: PhantomData,
         }
     }
 }
 
+/// A tensor's axes.
+#[inline]
+fn own_axes(shape: &[usize], strides: &[isize]) -> impl ExactSizeIterator<Item = Axis> {
+    shape.iter().copied().zip(strides.iter().copied())
+}
+
 /// A tensor's own axes, and `new` for each one of `rank` that it `lacks`.
 fn inserted(
-    (shape, strides): (&[usize], &[isize]),
+    mut own: impl Iterator<Item = Axis>,
     rank: usize,
     lacks: impl Fn(usize) -> bool,
     new: Axis,
 ) -> impl Iterator<Item = Axis> {
-    let mut own = shape.iter().zip(strides);
     (0..rank).map(move |axis| match lacks(axis) {
         true => new,
-        false => {
-            let (&extent, &stride) = own.next().expect("an axis that it does not lack");
-            (extent, stride)
-        }
+        false => own.next().expect("an axis that it does not lack"),
     })
 }
 
@@ -259,13 +263,13 @@ impl<T> Plane<T> {
     }
 
     /// Of a tensor whose axes these are, one entry a unit.
-    fn of_units(base: *mut T, grid: &Grid<'_>, axis: impl Fn(usize) -> Axis) -> Self {
-        Self::new(base, grid, Layout::new(grid, false, axis), 1)
+    fn of_units(base: *mut T, grid: &Grid<'_>, axes: impl ExactSizeIterator<Item = Axis>) -> Self {
+        Self::new(base, grid, Layout::new(grid, false, axes), 1)
     }
 
     /// Of a tensor whose axes these are, a row of entries a unit.
-    fn of_rows(base: *mut T, grid: &Grid<'_>, axis: impl Fn(usize) -> Axis) -> Self {
-        Self::new(base, grid, Layout::new(grid, true, axis), grid.row_len)
+    fn of_rows(base: *mut T, grid: &Grid<'_>, axes: impl ExactSizeIterator<Item = Axis>) -> Self {
+        Self::new(base, grid, Layout::new(grid, true, axes), grid.row_len)
     }
 
     /// Where a unit's first class lies, whoever owns that, and how many of the wanted units from it on
@@ -453,26 +457,26 @@ unsafe impl<T: Sync> Sync for Source<'_, T> {}
 impl<'a, T: Copy> Source<'a, T> {
     /// Lays `tensor`, which has pred's shape, out over `grid`, one entry a unit.
     pub(crate) fn of_units(tensor: &Tensor<'a, T>, grid: &Grid<'_>) -> Self {
-        let axis = |axis: usize| (tensor.shape[axis], tensor.strides[axis]);
-        Self::new(Plane::of_units(tensor.base.cast_mut(), grid, axis))
+        let axes = own_axes(tensor.shape, tensor.strides);
+        Self::new(Plane::of_units(tensor.base.cast_mut(), grid, axes))
     }
 
     /// Lays `tensor`, which has pred's shape, out over `grid`, a row of entries a unit.
     pub(crate) fn of_rows(tensor: &Tensor<'a, T>, grid: &Grid<'_>) -> Self {
-        let axis = |axis: usize| (tensor.shape[axis], tensor.strides[axis]);
-        Self::new(Plane::of_rows(tensor.base.cast_mut(), grid, axis))
+        let axes = own_axes(tensor.shape, tensor.strides);
+        Self::new(Plane::of_rows(tensor.base.cast_mut(), grid, axes))
     }
 
     /// As [`of_units`](Self::of_units), of a tensor that is spread over pred's axes.
     pub(crate) fn of_spread_units(spread: &Spread<'a, T>, grid: &Grid<'_>) -> Self {
-        let axis = |axis: usize| spread.axes[axis];
-        Self::new(Plane::of_units(spread.base.cast_mut(), grid, axis))
+        let axes = spread.axes.iter().copied();
+        Self::new(Plane::of_units(spread.base.cast_mut(), grid, axes))
     }
 
     /// As [`of_rows`](Self::of_rows), of a tensor that is spread over pred's axes.
     pub(crate) fn of_spread_rows(spread: &Spread<'a, T>, grid: &Grid<'_>) -> Self {
-        let axis = |axis: usize| spread.axes[axis];
-        Self::new(Plane::of_rows(spread.base.cast_mut(), grid, axis))
+        let axes = spread.axes.iter().copied();
+        Self::new(Plane::of_rows(spread.base.cast_mut(), grid, axes))
     }
 
     fn new(plane: Plane<T>) -> Self {
@@ -656,19 +660,21 @@ impl<'a, T: Copy> Target<'a, T> {
     ///
     /// Mutable ndarray views never let two indices share an element, so no two units do.
     pub(crate) fn of_rows(tensor: TensorMut<'a, T>, grid: &Grid<'_>) -> Self {
-        let axis = |axis: usize| (tensor.shape[axis], tensor.strides[axis]);
-        Self::new(Plane::of_rows(tensor.base, grid, axis))
+        let axes = own_axes(tensor.shape, tensor.strides);
+        Self::new(Plane::of_rows(tensor.base, grid, axes))
     }
 
     /// As [`of_rows`](Self::of_rows), one entry a unit, of a tensor that lacks axes which units do not
     /// lie along.
     pub(crate) fn of_spread_units(spread: SpreadMut<'a, T>, grid: &Grid<'_>) -> Self {
-        Self::new(Plane::of_units(spread.base, grid, |axis| spread.axes[axis]))
+        let axes = spread.axes.iter().copied();
+        Self::new(Plane::of_units(spread.base, grid, axes))
     }
 
     /// As [`of_rows`](Self::of_rows), of a matrix.
     pub(crate) fn of_spread_rows(spread: SpreadMut<'a, T>, grid: &Grid<'_>) -> Self {
-        Self::new(Plane::of_rows(spread.base, grid, |axis| spread.axes[axis]))
+        let axes = spread.axes.iter().copied();
+        Self::new(Plane::of_rows(spread.base, grid, axes))
     }
 
     /// One value for each sample of `grid`, or one for its only sample.

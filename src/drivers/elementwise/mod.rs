@@ -56,7 +56,7 @@ pub(crate) fn run<T: Element, const K: usize>(
     };
     let driver = Driver {
         kernels,
-        inputs,
+        inputs: &inputs,
         grad,
     };
     schedule::run(plan, outputs, &driver);
@@ -64,7 +64,7 @@ pub(crate) fn run<T: Element, const K: usize>(
 
 struct Driver<'i, T, const K: usize> {
     kernels: &'i dyn Kernels<T, K>,
-    inputs: [Source<'i, T>; K],
+    inputs: &'i [Source<'i, T>; K],
     /// Whether the gradient is wanted.
     grad: bool,
 }
@@ -139,10 +139,12 @@ impl<T: Element, const K: usize> Run<'_, '_, '_, '_, T, K> {
         let mut sum = 0.0;
         for first in samples.clone().step_by(stretch::SAMPLES) {
             let some = first..samples.end.min(first + stretch::SAMPLES);
-            let mut scales = [const { None }; stretch::SAMPLES];
+            let mut scales = [shared.unwrap_or(None); stretch::SAMPLES];
             let mut sums = [0.0; stretch::SAMPLES];
-            for (scale, sample) in scales.iter_mut().zip(some.clone()) {
-                *scale = shared.unwrap_or_else(|| self.scale(sample));
+            if shared.is_none() {
+                for (scale, sample) in scales.iter_mut().zip(some.clone()) {
+                    *scale = self.scale(sample);
+                }
             }
             let (scales, sums) = (&scales[..some.len()], &mut sums[..some.len()]);
             if let Some(copies) = &mut room.copies {
@@ -183,7 +185,7 @@ impl<T: Element, const K: usize> Run<'_, '_, '_, '_, T, K> {
         let units = &self.units;
         let inputs = self.driver.inputs.each_ref();
         let each = self.outputs.each.as_mut();
-        let stretches = Stretches {
+        let mut stretches = Stretches {
             inputs: inputs.map(|input| input.stretches(samples.clone(), units.clone())),
             factors: None,
             each: each.map(|each| each.stretches(samples.clone(), units.clone())),
@@ -193,7 +195,7 @@ impl<T: Element, const K: usize> Run<'_, '_, '_, '_, T, K> {
             buffers: streamed.each_mut().map(|buffer| &mut **buffer),
         };
         let kernels = self.driver.kernels;
-        kernels.run(self.plan.exec.level, stretches, sums);
+        kernels.run(self.plan.exec.level, &mut stretches, sums);
     }
 
     /// Computes the units of a sample, a block at a time, and returns the sum of their terms.
@@ -233,7 +235,7 @@ impl<T: Element, const K: usize> Run<'_, '_, '_, '_, T, K> {
             if !copied {
                 buffers = [first, second];
             }
-            let stretches = Stretches {
+            let mut stretches = Stretches {
                 pred,
                 inputs,
                 factors,
@@ -243,7 +245,7 @@ impl<T: Element, const K: usize> Run<'_, '_, '_, '_, T, K> {
                 buffers,
             };
             let kernels = self.driver.kernels;
-            kernels.run(self.plan.exec.level, stretches, &mut sum);
+            kernels.run(self.plan.exec.level, &mut stretches, &mut sum);
 
             if copied && let Some(grad) = self.outputs.pred().grad() {
                 grad.write(sample, at, &copies.pred[..len]);

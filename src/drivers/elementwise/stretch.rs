@@ -42,7 +42,7 @@ pub(super) struct Stretches<'s, T, const K: usize> {
 /// A formula that is compiled for every level.
 pub(super) trait Kernels<T, const K: usize>: Sync {
     /// Computes stretches and writes the sum of each sample's terms.
-    fn run(&self, level: Level, stretches: Stretches<'_, T, K>, sums: &mut [f64]);
+    fn run(&self, level: Level, stretches: &mut Stretches<'_, T, K>, sums: &mut [f64]);
 }
 
 /// A formula, compiled for what is wanted of it. Only where both are, gradients go past the caches.
@@ -54,7 +54,7 @@ where
     T: Element,
     E: Elementwise<T, K>,
 {
-    fn run(&self, level: Level, stretches: Stretches<'_, T, K>, sums: &mut [f64]) {
+    fn run(&self, level: Level, stretches: &mut Stretches<'_, T, K>, sums: &mut [f64]) {
         let run = Run::<_, _, K, LOSS, GRAD> {
             formula: self.0,
             stretches,
@@ -66,7 +66,7 @@ where
 
 struct Run<'r, 's, T, E, const K: usize, const LOSS: bool, const GRAD: bool> {
     formula: E,
-    stretches: Stretches<'s, T, K>,
+    stretches: &'r mut Stretches<'s, T, K>,
     sums: &'r mut [f64],
 }
 
@@ -82,12 +82,12 @@ where
     #[inline(always)]
     fn run<S: Isa>(self, simd: S) {
         let Stretches {
-            mut pred,
+            pred,
             inputs: lines,
             factors,
-            mut each,
+            each,
             scales,
-            mut carried,
+            carried,
             buffers: [first, second],
         } = self.stretches;
         let len = pred.line_len();
@@ -96,7 +96,7 @@ where
                 continue;
             };
             let mut inputs = [&[][..]; K];
-            for (input, lines) in inputs.iter_mut().zip(&lines) {
+            for (input, lines) in inputs.iter_mut().zip(&*lines) {
                 *input = lines.values(line);
             }
             let past_caches = LOSS && GRAD && !first.is_empty();
@@ -111,24 +111,24 @@ where
                 formula: self.formula,
                 io,
                 inputs,
-                factors,
+                factors: *factors,
                 each: each.as_mut().map(|each| each.written(line)),
                 loss_scale: Lanes::splat(simd, scale.loss),
                 grad_scale: Lanes::splat(simd, scale.grad),
                 trail: None,
             };
-            let mut sums = [match &carried {
+            let mut sums = [match carried {
                 Some(carried) => Sum::resume(simd, carried),
                 None => Sum::zero(simd),
             }];
             if past_caches {
-                let buffers = [&mut *first, &mut *second];
+                let buffers = [&mut **first, &mut **second];
                 vectors.sum_past_caches(grad, buffers, &mut sums);
             } else {
                 sum_terms(simd, &mut vectors, len, &mut sums);
             }
             *total = sums[0].fold();
-            if let Some(carried) = &mut carried {
+            if let Some(carried) = carried {
                 **carried = sums[0].totals();
             }
         }
