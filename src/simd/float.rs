@@ -49,6 +49,7 @@ pub trait Float: Copy + PartialOrd + Debug + Default + Send + Sync + 'static {
     fn abs<S: Isa>(simd: S, a: Self::Vector<S>) -> Self::Vector<S>;
     fn sqrt<S: Isa>(simd: S, a: Self::Vector<S>) -> Self::Vector<S>;
     fn scale<S: Isa>(simd: S, a: Self::Vector<S>, n: Self::Vector<S>) -> Self::Vector<S>;
+    fn largest<S: Isa>(simd: S, a: Self::Vector<S>) -> Self;
 
     fn less<S: Isa>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Mask<S>;
     fn less_or_equal<S: Isa>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Mask<S>;
@@ -144,7 +145,7 @@ macro_rules! float {
         $vectors:ident $masks:ident $words:ident,
         splat $splat:ident $splat_word:ident,
         arithmetic $add:ident $sub:ident $mul:ident $div:ident $max:ident $min:ident
-            $mul_add:ident $neg_mul_add:ident $sqrt:ident $scale:ident,
+            $mul_add:ident $neg_mul_add:ident $sqrt:ident $scale:ident $largest:ident,
         compare $lt:ident $le:ident $equal:ident $select:ident,
         masks $and:ident $or:ident $not:ident $mask_bits:ident $between:ident,
         words $word_add:ident $word_sub:ident
@@ -234,6 +235,10 @@ macro_rules! float {
             #[inline(always)]
             fn scale<S: Isa>(simd: S, a: S::$vectors, n: S::$vectors) -> S::$vectors {
                 simd.$scale(a, n)
+            }
+            #[inline(always)]
+            fn largest<S: Isa>(simd: S, a: S::$vectors) -> Self {
+                simd.$largest(a)
             }
 
             #[inline(always)]
@@ -394,7 +399,7 @@ float!(
     f32s m32s u32s,
     splat splat_f32s splat_u32s,
     arithmetic add_f32s sub_f32s mul_f32s div_f32s max_f32 min_f32
-        mul_add_f32s negate_mul_add_f32s sqrt_f32s scale_f32,
+        mul_add_f32s negate_mul_add_f32s sqrt_f32s scale_f32 reduce_max_f32s,
     compare less_than_f32s less_than_or_equal_f32s equal_f32s select_u32s,
     masks and_m32s or_m32s not_m32s mask_bits_32 mask_between_m32s,
     words add_u32s sub_u32s
@@ -439,7 +444,7 @@ float!(
     f64s m64s u64s,
     splat splat_f64s splat_u64s,
     arithmetic add_f64s sub_f64s mul_f64s div_f64s max_f64 min_f64
-        mul_add_f64s negate_mul_add_f64s sqrt_f64s scale_f64,
+        mul_add_f64s negate_mul_add_f64s sqrt_f64s scale_f64 reduce_max_f64s,
     compare less_than_f64s less_than_or_equal_f64s equal_f64s select_u64s,
     masks and_m64s or_m64s not_m64s mask_bits_64 mask_between_m64s,
     words add_u64s sub_u64s

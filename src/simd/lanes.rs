@@ -111,6 +111,20 @@ impl<T: Float, S: Isa> Lanes<T, S> {
         self.simd
     }
 
+    /// The largest lane, none of them being NaN; where it is a zero, that of either sign.
+    #[inline(always)]
+    pub fn largest(self) -> T {
+        #[inline(always)]
+        fn largest<T: Float, S: Isa>(simd: S, lanes: &Lanes<T, S>) -> T {
+            let mut most = lanes.registers.get(0);
+            unroll!(k in 1..Lanes::<T, S>::REGISTERS => {
+                most = T::max(simd, lanes.registers.get(k), most);
+            });
+            T::largest(simd, most)
+        }
+        run!(largest::<T, S>, self.simd, &self)
+    }
+
     /// `self * b + c`, rounded once.
     #[inline(always)]
     pub fn mul_add(self, b: Self, c: Self) -> Self {

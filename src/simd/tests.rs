@@ -471,3 +471,37 @@ fn levels_have_names_and_are_equal_to_themselves() {
     assert_eq!(Level::default(), Level::best());
     assert!(Level::all().any(|level| level == Level::scalar()));
 }
+
+#[derive(Clone, Copy)]
+struct Largest<T>(T);
+
+impl<T: Number> Kernel for Largest<T> {
+    type Home = Self;
+    type Output = ();
+
+    fn run<S: Isa>(self, simd: S) {
+        for position in 0..T::LANES {
+            let mut values = vec![T::of(f32::NEG_INFINITY); T::LANES];
+            assert_same(
+                &[Lanes::load(simd, &values).largest()],
+                &[T::of(f32::NEG_INFINITY)],
+                "nothing larger",
+            );
+            for (lane, value) in values.iter_mut().enumerate() {
+                *value = T::of(lane as f32 - 20.0);
+            }
+            values[position] = T::of(3.5);
+            assert_same(
+                &[Lanes::load(simd, &values).largest()],
+                &[T::of(3.5)],
+                &format!("the largest in lane {position}"),
+            );
+        }
+    }
+}
+
+#[test]
+fn the_largest_lane_is_found_wherever_it_is() {
+    at_every_level(Largest(0.0_f32));
+    at_every_level(Largest(0.0_f64));
+}

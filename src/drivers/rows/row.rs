@@ -217,19 +217,8 @@ pub(super) fn max<T: Element, S: Isa>(simd: S, run: &InOut<'_, T>) -> T {
     }
     let [a, b, c, d] = most;
     let lanes = a.max(b).max(c.max(d));
-    let mut values = [T::ZERO; 16];
-    lanes.store(&mut values);
-    let mut half = T::LANES / 2;
-    while half > 0 {
-        for k in 0..half {
-            if values[k + half] > values[k] {
-                values[k] = values[k + half];
-            }
-        }
-        half /= 2;
-    }
     // The order of comparison decides which zero is found; this makes it the positive one.
-    T::from_f64(values[0].to_f64() + 0.0)
+    T::from_f64(lanes.largest().to_f64() + 0.0)
 }
 
 /// The position of the first value that equals `value`.

@@ -77,7 +77,7 @@ pub(super) struct Normaliser<W> {
 /// one waits for the first. The processor itself does not look beyond a page.
 pub(super) const AHEAD: usize = 2048;
 
-/// The largest value of a row; 0 where all are −∞, so that it can be subtracted from them.
+/// The largest value of a row, NaNs passed over; 0 where all are −∞, so that it can be subtracted.
 #[inline(always)]
 pub(super) fn largest<W: Functions, S: Isa>(simd: S, row: &[W]) -> W {
     let lowest = Lanes::splat(simd, W::from_f64(f64::NEG_INFINITY));
@@ -87,9 +87,9 @@ pub(super) fn largest<W: Functions, S: Isa>(simd: S, row: &[W]) -> W {
         if size_of_val(row) > AHEAD {
             prefetch(simd, part, AHEAD);
         }
-        max = max.max(Lanes::load(simd, part));
+        max = Lanes::load(simd, part).max(max);
     }
-    fold_max(max.max(load(simd, parts.remainder(), lowest)))
+    fold_max(load(simd, parts.remainder(), lowest).max(max))
 }
 
 /// Fills a table from the first `count` logits, behind them as from logits of −∞, and sums the
@@ -143,23 +143,13 @@ pub(super) fn load<W: Functions, S: Isa>(simd: S, row: &[W], lowest: Lanes<W, S>
     }
 }
 
-/// The largest lane, or 0 for −∞.
+/// The largest lane, none of them being NaN, or 0 for −∞.
 #[inline(always)]
 pub(super) fn fold_max<W: Functions, S: Isa>(lanes: Lanes<W, S>) -> W {
-    let mut values = [W::ZERO; 16];
-    lanes.store(&mut values);
-    let mut half = W::LANES / 2;
-    while half > 0 {
-        for k in 0..half {
-            // A choice, not a branch, which would be taken at random.
-            let (a, b) = (values[k], values[k + half]);
-            values[k] = if a > b { a } else { b };
-        }
-        half /= 2;
-    }
-    if values[0] == W::from_f64(f64::NEG_INFINITY) {
+    let largest = lanes.largest();
+    if largest == W::from_f64(f64::NEG_INFINITY) {
         W::ZERO
     } else {
-        values[0]
+        largest
     }
 }

@@ -117,7 +117,7 @@ pub(super) fn sweep<W: Functions, S: Isa, const BEFORE: bool>(
         for (x, at) in x.iter_mut().zip((0..step).step_by(W::LANES)) {
             prefetch(simd, ahead, skipped + (part * step + at) * size_of::<W>());
             let logits = Lanes::load(simd, &row[at..]);
-            max = max.max(logits);
+            max = logits.max(max);
             *x = logits - subtracted;
         }
         let terms = exp_over_power(x, power);
@@ -134,7 +134,7 @@ pub(super) fn sweep<W: Functions, S: Isa, const BEFORE: bool>(
         let mut terms = [Lanes::splat(simd, W::ZERO); 4];
         for (term, at) in terms.iter_mut().zip((start..row.len()).step_by(W::LANES)) {
             let x = load(simd, &row[at..], lowest);
-            max = max.max(x);
+            max = x.max(max);
             [*term] = exp_over_power([x - subtracted], power);
             term.store(&mut values[at..]);
         }
