@@ -1,18 +1,20 @@
-use super::SLAB;
 use super::tree::{self, Products, TREE};
 use crate::Exec;
-use crate::drivers::Gathered;
+use crate::drivers::terms::SUM_BLOCK;
 use crate::element::Element;
 use crate::parallel::{self, for_each_part};
-use crate::simd::{Isa, Kernel, Lanes, Sum, dispatch};
+use crate::simd::{Isa, Kernel, Lanes, Sum, dispatch, prefetch};
 use crate::tensor::{Source, Target};
 use core::ops::Range;
 
 /// Rows that share what is read of the others.
-const OWN: usize = 8;
+const OWN: usize = 32;
+
+/// Entries of rows that are worked on at a time: so few that the sums of all own rows stay near.
+const SLAB: usize = 64;
 
 /// Other rows that are read at a time, a whole number of trees.
-const TILE: usize = 2 * TREE;
+const TILE: usize = OWN;
 
 /// Vectors of a slab, where they have the fewest lanes.
 const VECTORS: usize = SLAB / 8;
@@ -154,7 +156,8 @@ struct Pull<'p, 'a, T, const ROWS: bool> {
 
 /// What is known of some other rows.
 struct Tile<T> {
-    /// Their derivatives, for each own row.
+    /// Their derivatives for each own row; of rows of the matrix row by row of these, of columns the
+    /// other way round.
     weights: [[T; TILE]; OWN],
     /// How many there are.
     count: usize,
@@ -176,17 +179,21 @@ impl<T: Element, const ROWS: bool> Pull<'_, '_, T, ROWS> {
             count: TILE.min(self.others() - start),
             takes_part: [false; TILE],
         };
-        let columns = self.matrix.columns;
-        for k in 0..tile.count {
-            let other = start + k;
-            tile.takes_part[k] = ROWS || self.matrix.takes_part[other] != T::ZERO;
+        let (count, columns) = (tile.count, self.matrix.columns);
+        if ROWS {
+            tile.takes_part[..count].fill(true);
             for (own, weights) in self.own_rows.clone().zip(&mut tile.weights) {
-                let (row, column) = match ROWS {
-                    true => (own - self.matrix.rows.start, other),
-                    false => (other, own),
-                };
-                weights[k] = self.matrix.values[row * columns + column];
+                let row = (own - self.matrix.rows.start) * columns;
+                let values = &self.matrix.values[row + start..][..count];
+                weights[..count].copy_from_slice(values);
             }
+            return tile;
+        }
+        for k in 0..count {
+            let row = (start + k) * columns;
+            tile.takes_part[k] = self.matrix.takes_part[start + k] != T::ZERO;
+            let values = &self.matrix.values[row..][self.own_rows.clone()];
+            tile.weights[k][..values.len()].copy_from_slice(values);
         }
         tile
     }
@@ -249,40 +256,56 @@ impl<T: Element, const ROWS: bool> Kernel for Pull<'_, '_, T, ROWS> {
             for (own, slab) in self.own_rows.clone().zip(&mut own_slab) {
                 copy(self.own, own, &entries, slab);
             }
-            let mut sums = [[Gathered::zero(simd); VECTORS]; OWN];
+            // What some trees have pulled, and what all before them have: gathered as in `Gathered`.
+            let mut some = [[Sum::zero(simd); VECTORS]; OWN];
+            let mut sums = [[Sum::zero(simd); VECTORS]; OWN];
+            let mut gathered = 0;
             let mut start = 0;
             while start < self.others() {
                 let tile = self.tile(start);
                 for (k, row) in panel[..tile.count].iter_mut().enumerate() {
-                    copy(self.other, self.first_other + start + k, &entries, row);
+                    let other = self.first_other + start + k;
+                    copy(self.other, other, &entries, row);
+                    // The processor itself does not look for pieces of rows that lie apart.
+                    if start + k + TILE < self.others() && self.other.classes_contiguous() {
+                        let next = self.other.row(0, other + TILE, entries.clone(), &mut []);
+                        for line in (0..size_of_val(next)).step_by(64) {
+                            prefetch(simd, next, line);
+                        }
+                    }
                 }
                 let pulls = tile.takes_part.iter().all(|&takes_part| takes_part);
                 let (trees, _) = panel.as_chunks::<TREE>();
                 for (tree, panel) in trees.iter().enumerate() {
                     for (own, slab) in own_slab[..self.own_rows.len()].iter().enumerate() {
-                        let pull = Tree {
+                        let pull = Tree::<_, ROWS> {
                             tile: &tile,
                             panel,
-                            tree,
+                            first: tree * TREE,
                             own,
                             slab,
                             len: entries.len(),
                         };
                         if pulls {
-                            pull.add::<_, true>(simd, &mut sums[own]);
+                            pull.add::<_, true>(simd, &mut some[own]);
                         } else {
-                            pull.add::<_, false>(simd, &mut sums[own]);
+                            pull.add::<_, false>(simd, &mut some[own]);
                         }
+                    }
+                    gathered += 1;
+                    if gathered % SUM_BLOCK == 0 {
+                        settle(simd, &mut sums, &mut some);
                     }
                 }
                 start += tile.count;
             }
+            settle(simd, &mut sums, &mut some);
             for (number, sums) in sums[..self.own_rows.len()].iter().enumerate() {
                 let own = self.own_rows.start + number;
                 let mut pulled = [0.0; SLAB];
                 if self.is_pulled(own) {
                     for (pulled, sum) in pulled.chunks_mut(T::LANES).zip(sums) {
-                        for (pulled, sum) in pulled.iter_mut().zip(sum.total().to_array()) {
+                        for (pulled, sum) in pulled.iter_mut().zip(sum.to_array()) {
                             *pulled = 2.0 * sum;
                         }
                     }
@@ -294,75 +317,108 @@ impl<T: Element, const ROWS: bool> Kernel for Pull<'_, '_, T, ROWS> {
     }
 }
 
+/// Adds the sums of some trees to those of all.
+#[inline(always)]
+fn settle<S: Isa>(
+    simd: S,
+    sums: &mut [[Sum<S>; VECTORS]; OWN],
+    some: &mut [[Sum<S>; VECTORS]; OWN],
+) {
+    for (sum, some) in sums
+        .as_flattened_mut()
+        .iter_mut()
+        .zip(some.as_flattened_mut())
+    {
+        *sum = sum.plus(*some);
+        *some = Sum::zero(simd);
+    }
+}
+
 /// Copies some entries of a row, at most a slab.
 fn copy<T: Element>(from: &Source<'_, T>, row: usize, entries: &Range<usize>, to: &mut [T; SLAB]) {
-    let mut room = [T::ZERO; SLAB];
-    let row = from.row(0, row, entries.clone(), &mut room);
-    to[..row.len()].copy_from_slice(row);
+    let to = &mut to[..entries.len()];
+    if from.classes_contiguous() {
+        to.copy_from_slice(from.row(0, row, entries.clone(), &mut []));
+    } else {
+        from.copy_row(0, row, entries.clone(), to);
+    }
 }
 
 /// What the other rows of one tree of a tile pull on a slab of an own row.
-struct Tree<'t, T> {
+struct Tree<'t, T, const ROWS: bool> {
     tile: &'t Tile<T>,
     /// The slabs of these rows.
     panel: &'t [[T; SLAB]; TREE],
-    tree: usize,
+    /// The first of them.
+    first: usize,
     own: usize,
     slab: &'t [T; SLAB],
     /// Entries in the slab; behind them anything may stand.
     len: usize,
 }
 
-impl<T: Element> Tree<'_, T> {
+impl<T: Element, const ROWS: bool> Tree<'_, T, ROWS> {
     /// Adds it to the sums. `ALL` if all of the tile's rows take part.
     #[inline(always)]
-    fn add<S: Isa, const ALL: bool>(&self, simd: S, sums: &mut [Gathered<S>; VECTORS]) {
-        let first = self.tree * TREE;
+    fn add<S: Isa, const ALL: bool>(&self, simd: S, sums: &mut [Sum<S>; VECTORS]) {
         for (sum, at) in sums.iter_mut().zip((0..self.len).step_by(T::LANES)) {
-            let terms = Differences::<_, _, ALL> {
+            let terms = Differences::<_, _, ROWS, ALL> {
                 own: Lanes::load(simd, &self.slab[at..]),
-                panel: self.panel,
-                weights: &self.tile.weights[self.own][first..first + TREE],
-                takes_part: &self.tile.takes_part[first..first + TREE],
+                tree: self,
                 at,
             };
-            let mut one = Sum::zero(simd);
-            one.add(tree::sum(&terms));
-            sum.gather(one);
+            sum.add(tree::sum(&terms));
+        }
+    }
+
+    #[inline(always)]
+    fn weight(&self, k: usize) -> T {
+        match ROWS {
+            true => self.tile.weights[self.own][self.first + k],
+            false => self.tile.weights[self.first + k][self.own],
         }
     }
 }
 
-struct Differences<'d, T: Element, S: Isa, const ALL: bool> {
+struct Differences<'d, 't, T: Element, S: Isa, const ROWS: bool, const ALL: bool> {
     own: Lanes<T, S>,
-    panel: &'d [[T; SLAB]; TREE],
-    weights: &'d [T],
-    takes_part: &'d [bool],
+    tree: &'d Tree<'t, T, ROWS>,
     at: usize,
 }
 
-impl<T: Element, S: Isa, const ALL: bool> Differences<'_, T, S, ALL> {
+impl<T: Element, S: Isa, const ROWS: bool, const ALL: bool> Differences<'_, '_, T, S, ROWS, ALL> {
+    #[inline(always)]
+    fn takes_part(&self, k: usize) -> bool {
+        ALL || self.tree.tile.takes_part[self.tree.first + k]
+    }
+
     #[inline(always)]
     fn difference(&self, k: usize) -> Lanes<T, S> {
-        Lanes::load(self.own.simd(), &self.panel[k][self.at..]) - self.own
+        Lanes::load(self.own.simd(), &self.tree.panel[k][self.at..]) - self.own
+    }
+
+    #[inline(always)]
+    fn weight(&self, k: usize) -> Lanes<T, S> {
+        Lanes::splat(self.own.simd(), self.tree.weight(k))
     }
 }
 
-impl<T: Element, S: Isa, const ALL: bool> Products<T, S> for Differences<'_, T, S, ALL> {
+impl<T: Element, S: Isa, const ROWS: bool, const ALL: bool> Products<T, S>
+    for Differences<'_, '_, T, S, ROWS, ALL>
+{
     #[inline(always)]
     fn product(&self, k: usize) -> Lanes<T, S> {
-        if !ALL && !self.takes_part[k] {
-            return self.own.splat_like(0.0);
+        match self.takes_part(k) {
+            true => self.difference(k) * self.weight(k),
+            false => self.own.splat_like(0.0),
         }
-        self.difference(k) * Lanes::splat(self.own.simd(), self.weights[k])
     }
 
     #[inline(always)]
     fn plus(&self, k: usize, sum: Lanes<T, S>) -> Lanes<T, S> {
-        if !ALL && !self.takes_part[k] {
-            return sum;
+        match self.takes_part(k) {
+            true => self.difference(k).mul_add(self.weight(k), sum),
+            false => sum,
         }
-        let weight = Lanes::splat(self.own.simd(), self.weights[k]);
-        self.difference(k).mul_add(weight, sum)
     }
 }
