@@ -399,7 +399,7 @@ where
         for (class, grads) in classes.zip(grads.chunks_exact(width)) {
             let mut run = columns.line(class);
             let mut start = 0;
-            if stream {
+            if stream && run.first_line() > 0 {
                 start = run.first_line().min(count);
                 let head = Lanes::load_partial(simd, &grads[..start]);
                 run.part(0, start).store::<S, false>(0, head);
@@ -413,8 +413,10 @@ where
                 }
                 start += T::LANES;
             }
-            let tail = Lanes::load_partial(simd, &grads[start..count]);
-            run.store::<S, false>(start, tail);
+            if start < count {
+                let tail = Lanes::load_partial(simd, &grads[start..count]);
+                run.store::<S, false>(start, tail);
+            }
         }
     }
 }
@@ -493,8 +495,10 @@ fn copy_in<T: Element, S: Isa>(
             run.load::<S, true>(simd, at).store(&mut to[at..]);
             at += T::LANES;
         }
-        let run = columns.line(class);
-        run.load::<S, false>(simd, at)
-            .store_partial(&mut to[at..rows]);
+        if at < rows {
+            let run = columns.line(class);
+            run.load::<S, false>(simd, at)
+                .store_partial(&mut to[at..rows]);
+        }
     }
 }
