@@ -47,17 +47,17 @@ pub(crate) fn run<T: Element, const K: usize>(
     } = work;
     let loss = outputs.each.is_some() || outputs.totals.is_some();
     let grad = outputs.wants_gradient();
-    let kernels: &dyn Kernels<T, K> = match (loss, grad) {
+    // Past the caches there is time enough for losses that nobody asked for.
+    let stream = grad && plan.stream && (loss || outputs.is_run());
+    let kernels: &dyn Kernels<T, K> = match (loss || stream, grad) {
         (true, true) => &Formula::<_, true, true>(formula),
         (true, false) => &Formula::<_, true, false>(formula),
-        // Past the caches there is time enough for losses that nobody asked for.
-        (false, true) if plan.stream && outputs.is_run() => &Formula::<_, true, true>(formula),
         (false, _) => &Formula::<_, false, true>(formula),
     };
     let driver = Driver {
         kernels,
         inputs: &inputs,
-        grad,
+        stream,
     };
     schedule::run(plan, outputs, &driver);
 }
@@ -65,8 +65,8 @@ pub(crate) fn run<T: Element, const K: usize>(
 struct Driver<'i, T, const K: usize> {
     kernels: &'i dyn Kernels<T, K>,
     inputs: &'i [Source<'i, T>; K],
-    /// Whether the gradient is wanted.
-    grad: bool,
+    /// Whether gradients go past the caches.
+    stream: bool,
 }
 
 impl<T: Element, const K: usize> Leaf<T> for Driver<'_, T, K> {
@@ -88,7 +88,7 @@ impl<T: Element, const K: usize> Leaf<T> for Driver<'_, T, K> {
     ) -> f64 {
         let in_runs =
             plan.is_uniform() && outputs.is_run() && self.inputs.iter().all(|input| input.is_run());
-        let stream = self.grad && plan.stream;
+        let stream = self.stream;
         let run = Run {
             driver: self,
             plan,

@@ -75,13 +75,7 @@ impl<T: Element, const K: usize> Entries<'_, T, K> {
             for at in (0..row.len()).step_by(T::LANES) {
                 lanes = row.load::<S, false>(simd, at).abs().max(lanes);
             }
-            let mut values = [T::ZERO; 16];
-            lanes.store(&mut values);
-            for &value in &values[..T::LANES] {
-                if value > *largest {
-                    *largest = value;
-                }
-            }
+            *largest = lanes.largest();
         }
     }
 
