@@ -2,8 +2,8 @@
 
 use crate::drivers::Factor;
 use crate::element::Element;
-use crate::layout::{Extents, Grid, RowAxes};
-use crate::tensor::{Source, Spread, Target, Tensor, TensorMut};
+use crate::layout::{AxisSet, Extents, Grid};
+use crate::tensor::{Source, Target, Tensor, TensorMut};
 use crate::{Error, Reduction};
 
 /// An option that must be a finite number.
@@ -96,9 +96,9 @@ pub struct Shapes<'s> {
     /// The batch axis, counted from the front.
     batch_axis: usize,
     /// The axes that a unit runs along, counted from the front.
-    row_axes: RowAxes,
+    row_axes: AxisSet,
     /// The axes that the losses lack: those of `row_axes`, unless each class has a loss.
-    lacking: RowAxes,
+    lacking: AxisSet,
     /// How the losses are gathered.
     reduction: Reduction,
     /// How many losses a sample has before any reduction.
@@ -132,12 +132,12 @@ impl<'s> Shapes<'s> {
             }
         }
         let row_axes = match (unit, class_axis) {
-            (Unit::Sample, _) => RowAxes::AllBut(batch_axis),
-            (_, Some(axis)) => RowAxes::One(axis),
-            (_, None) => RowAxes::None,
+            (Unit::Sample, _) => AxisSet::all_but(batch_axis),
+            (_, Some(axis)) => AxisSet::one(axis),
+            (_, None) => AxisSet::NONE,
         };
         let lacking = match unit {
-            Unit::Class { .. } => RowAxes::None,
+            Unit::Class { .. } => AxisSet::NONE,
             _ => row_axes,
         };
         let (mut losses_per_sample, mut row_len) = (1, 1);
@@ -260,22 +260,21 @@ impl<'s> Shapes<'s> {
         }
     }
 
-    /// A label or factor with one value per loss, brought to pred's rank.
-    pub(crate) fn insert_lacking_axes<'a, T: Copy>(&self, tensor: &Tensor<'a, T>) -> Spread<'a, T> {
-        tensor.insert_axes(self.pred.len(), |axis| self.lacking.contains(axis))
+    /// A label or factor with one value per loss, spread over pred.
+    pub(crate) fn spread<'a, T>(&self, tensor: Tensor<'a, T>) -> Tensor<'a, T> {
+        tensor.lacking(self.lacking)
     }
 
-    /// An input that spreads over pred by NumPy's rule.
-    pub(crate) fn broadcast_to_pred<'a, T>(
+    /// Checks an input that spreads over pred by NumPy's rule.
+    pub(crate) fn check_broadcast<T>(
         &self,
         argument: &'static str,
-        tensor: &Tensor<'a, T>,
-    ) -> Result<Spread<'a, T>, Error> {
-        tensor.broadcast(self.pred).ok_or_else(|| Error::Shape {
-            argument,
-            found: tensor.shape.to_vec(),
-            expected: self.pred.to_vec(),
-        })
+        tensor: &Tensor<'_, T>,
+    ) -> Result<(), Error> {
+        match tensor.spreads_over(self.pred) {
+            true => Ok(()),
+            false => shape(argument, tensor.shape, self.pred),
+        }
     }
 
     /// Spreads `sample_weight` over the units.
@@ -325,14 +324,14 @@ impl<'s> Shapes<'s> {
         let per_sample = !scalar && tensor.shape == [self.samples()];
         let each = self.each_loss().eq(losses.iter().copied());
         let rank = self.pred.len();
-        let spread = if let Some(spread) = tensor.broadcast(broadcast) {
-            spread
+        let spread = if tensor.spreads_over(broadcast) {
+            *tensor
         } else if scalar && tensor.shape.is_empty() {
-            tensor.insert_axes(rank, |_| true)
+            tensor.lacking(AxisSet::ALL)
         } else if each && tensor.shape == losses {
-            self.insert_lacking_axes(tensor)
+            self.spread(*tensor)
         } else if per_sample {
-            tensor.insert_axes(rank, |axis| axis != self.batch_axis)
+            tensor.lacking(AxisSet::all_but(self.batch_axis))
         } else {
             if scalar {
                 shape(argument, tensor.shape, &[])?;
@@ -356,8 +355,8 @@ impl<'s> Shapes<'s> {
                 && (0..rank).all(|axis| axis == self.batch_axis || own[axis] == 1));
         // One value per loss: per unit, or per class where each has a loss.
         let values = match self.each_class() {
-            true => Source::of_spread_rows(&spread, grid),
-            false => Source::of_spread_units(&spread, grid),
+            true => Source::of_rows(&spread, grid),
+            false => Source::of_units(&spread, grid),
         };
         Ok(Factor {
             values: Some(values),
@@ -372,14 +371,13 @@ impl<'s> Shapes<'s> {
         loss: TensorMut<'a, T>,
         grid: &Grid<'_>,
     ) -> Target<'a, T> {
-        let per_sample = self.reduction.per_sample();
-        let spread = loss.insert_axes(self.pred.len(), |axis| match per_sample {
-            true => axis != self.batch_axis,
-            false => self.lacking.contains(axis),
+        let loss = loss.lacking(match self.reduction.per_sample() {
+            true => AxisSet::all_but(self.batch_axis),
+            false => self.lacking,
         });
         match self.each_class() {
-            true => Target::of_spread_rows(spread, grid),
-            false => Target::of_spread_units(spread, grid),
+            true => Target::of_rows(loss, grid),
+            false => Target::of_units(loss, grid),
         }
     }
 

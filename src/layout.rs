@@ -8,28 +8,56 @@ pub type Extents = SmallVec<[usize; 4]>;
 /// The extent and the stride of an axis, in elements.
 pub type Axis = (usize, isize);
 
-/// The axes that each unit runs along.
+/// Some axes: one or none, or every axis but these.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum RowAxes {
-    /// None: units are single elements.
-    None,
-    /// One axis.
-    One(usize),
-    /// Every axis but one.
-    AllBut(usize),
-    /// Every axis but that of the samples.
-    All,
+pub struct AxisSet {
+    one: usize,
+    are_the_others: bool,
 }
 
-impl RowAxes {
-    pub(crate) fn contains(self, axis: usize) -> bool {
-        match self {
-            Self::None => false,
-            Self::One(one) => axis == one,
-            Self::AllBut(one) => axis != one,
-            Self::All => true,
+impl AxisSet {
+    pub(crate) const NONE: Self = Self {
+        one: usize::MAX,
+        are_the_others: false,
+    };
+
+    pub(crate) const ALL: Self = Self {
+        one: usize::MAX,
+        are_the_others: true,
+    };
+
+    pub(crate) fn one(axis: usize) -> Self {
+        Self {
+            one: axis,
+            are_the_others: false,
         }
     }
+
+    pub(crate) fn all_but(axis: usize) -> Self {
+        Self {
+            one: axis,
+            are_the_others: true,
+        }
+    }
+
+    /// How many they are of `rank` axes.
+    fn count(self, rank: usize) -> usize {
+        let one = usize::from(self.one < rank);
+        if self.are_the_others { rank - one } else { one }
+    }
+
+    #[inline]
+    pub(crate) fn contains(self, axis: usize) -> bool {
+        (axis == self.one) != self.are_the_others
+    }
+}
+
+/// What lies along an axis of pred: samples, units or the entries of rows.
+#[derive(Clone, Copy, PartialEq)]
+enum Role {
+    Sample,
+    Unit,
+    Row,
 }
 
 /// The order in which a call visits its units (elements, or rows): sample by sample, and within a
@@ -39,7 +67,7 @@ pub struct Grid<'s> {
     /// pred's shape.
     shape: &'s [usize],
     sample_axis: Option<usize>,
-    row_axes: RowAxes,
+    row_axes: AxisSet,
     pub(crate) samples: usize,
     /// How many units a sample has.
     pub(crate) units: usize,
@@ -48,9 +76,9 @@ pub struct Grid<'s> {
 }
 
 impl<'s> Grid<'s> {
-    /// Samples along `sample_axis` (one sample if there is none); units along the other axes,
-    /// without `row_axes`, which each unit runs along.
-    pub(crate) fn new(shape: &'s [usize], sample_axis: Option<usize>, row_axes: RowAxes) -> Self {
+    /// Samples along `sample_axis` (one sample if there is none), and units along the other axes without
+    /// those `row_axes` that each unit runs along.
+    pub(crate) fn new(shape: &'s [usize], sample_axis: Option<usize>, row_axes: AxisSet) -> Self {
         let mut grid = Self {
             shape,
             sample_axis,
@@ -60,29 +88,32 @@ impl<'s> Grid<'s> {
             row_len: 1,
         };
         for (axis, &extent) in shape.iter().enumerate() {
-            let count = if sample_axis == Some(axis) {
-                &mut grid.samples
-            } else if row_axes.contains(axis) {
-                &mut grid.row_len
-            } else {
-                &mut grid.units
+            let count = match grid.role(axis) {
+                Role::Sample => &mut grid.samples,
+                Role::Unit => &mut grid.units,
+                Role::Row => &mut grid.row_len,
             };
             *count *= extent;
         }
         grid
     }
 
-    /// The axes of units, or else those of rows.
-    fn axes(&self, of_rows: bool) -> impl DoubleEndedIterator<Item = usize> {
-        (0..self.shape.len()).filter(move |&axis| {
-            self.sample_axis != Some(axis) && self.row_axes.contains(axis) == of_rows
-        })
+    /// What lies along an axis of pred.
+    #[inline]
+    fn role(&self, axis: usize) -> Role {
+        if self.sample_axis == Some(axis) {
+            Role::Sample
+        } else if self.row_axes.contains(axis) {
+            Role::Row
+        } else {
+            Role::Unit
+        }
     }
 
     /// The same samples with one unit each: where their totals go.
     pub(crate) fn totals(self) -> Self {
         Self {
-            row_axes: RowAxes::All,
+            row_axes: AxisSet::ALL,
             units: 1,
             row_len: self.units * self.row_len,
             ..self
@@ -96,9 +127,11 @@ impl<'s> Grid<'s> {
             index[axis] = sample;
         }
         let mut rest = unit;
-        for axis in self.axes(false).rev() {
-            index[axis] = rest % self.shape[axis];
-            rest /= self.shape[axis];
+        for (axis, &extent) in self.shape.iter().enumerate().rev() {
+            if self.role(axis) == Role::Unit {
+                index[axis] = rest % extent;
+                rest /= extent;
+            }
         }
         index
     }
@@ -182,33 +215,41 @@ pub struct Layout {
 
 impl Layout {
     /// Of a tensor with a row of entries a unit, or with one entry where units have no `rows`, given its
-    /// own axes, as many as pred has.
+    /// own axes: those of pred in their order, without the ones that it `lacks`. Along these, and where
+    /// an extent is 1 and pred's is not, its entries are the same throughout if it is `spread`.
     ///
-    /// Panics unless the extents are pred's, or 1 with stride 0.
+    /// Panics unless the axes fit.
     pub(crate) fn new(
         grid: &Grid<'_>,
         rows: bool,
-        axes: impl ExactSizeIterator<Item = Axis>,
+        (shape, strides): (&[usize], &[isize]),
+        lacks: AxisSet,
+        spread: bool,
     ) -> Self {
-        assert_eq!(axes.len(), grid.shape.len());
-        let (mut sample_stride, mut unit, mut entry) = (0, (1, 0), (1, 0));
+        let rank = grid.shape.len();
+        assert_eq!(shape.len() + lacks.count(rank), rank);
+        let mut own = 0;
+        let mut last = [(1, 0); 3];
         let mut outer = Outer::default();
-        for (number, (&pred, (extent, stride))) in grid.shape.iter().zip(axes).enumerate() {
-            let of_samples = grid.sample_axis == Some(number);
-            let of_rows = grid.row_axes.contains(number) && !of_samples;
-            if of_rows && !rows {
+        for (number, &pred) in grid.shape.iter().enumerate() {
+            let role = grid.role(number);
+            let (mut extent, mut stride) = (1, 0);
+            if !lacks.contains(number) {
+                (extent, stride) = (shape[own], strides[own]);
+                own += 1;
+            }
+            if role == Role::Row && !rows {
                 continue;
             }
-            assert!(extent == pred || (extent == 1 && stride == 0));
-            if of_samples {
-                sample_stride = stride;
-                continue;
+            assert!(extent == pred || (extent == 1 && spread));
+            if extent == 1 {
+                stride = 0;
             }
-            let last = if of_rows { &mut entry } else { &mut unit };
-            if let Some(slower) = follow(last, (pred, stride)) {
-                outer.keep(slower, !of_rows);
+            if let Some(slower) = follow(&mut last[role as usize], (pred, stride)) {
+                outer.keep(slower, role == Role::Unit);
             }
         }
+        let [(_, sample_stride), unit, entry] = last;
         Self {
             sample_stride,
             unit,

@@ -12,12 +12,11 @@ mod lines;
 pub use frames::Frames;
 pub use lines::Lines;
 
-use crate::layout::{Axis, Grid, Layout};
+use crate::layout::{AxisSet, Grid, Layout};
 use crate::simd::Float;
 use core::marker::PhantomData;
 use core::ops::Range;
 use ndarray::{ArrayRef, Dimension};
-use smallvec::SmallVec;
 
 /// An array to read, of any rank.
 #[derive(Clone, Copy)]
@@ -25,6 +24,8 @@ pub struct Tensor<'a, T> {
     base: *const T,
     pub(crate) shape: &'a [usize],
     strides: &'a [isize],
+    /// The axes of pred that it lacks.
+    lacks: AxisSet,
     memory: PhantomData<&'a [T]>,
 }
 
@@ -33,6 +34,8 @@ pub struct TensorMut<'a, T> {
     base: *mut T,
     pub(crate) shape: &'a [usize],
     strides: &'a [isize],
+    /// The axes of pred that it lacks.
+    lacks: AxisSet,
     memory: PhantomData<&'a mut [T]>,
 }
 
@@ -63,37 +66,51 @@ impl<'a, T> Tensor<'a, T> {
             base: array.as_ptr(),
             shape: array.shape(),
             strides: array.strides(),
+            lacks: AxisSet::NONE,
             memory: PhantomData,
         }
     }
 
-    /// The tensor as it spreads over `shape` by NumPy's rule, where it does: of the same rank, each
-    /// extent equal or 1.
-    pub(crate) fn broadcast(&self, shape: &[usize]) -> Option<Spread<'a, T>> {
+    /// Values of a slice, the first of them given.
+    pub(crate) fn of_slice(
+        values: &'a [T],
+        first: usize,
+        (shape, strides): (&'a [usize], &'a [isize]),
+    ) -> Self {
+        assert!(lie_within(values.len(), first, (shape, strides)));
+        Self {
+            base: values.as_ptr().wrapping_add(first),
+            shape,
+            strides,
+            lacks: AxisSet::NONE,
+            memory: PhantomData,
+        }
+    }
+
+    /// Whether the tensor spreads over `shape` by NumPy's rule: of the same rank, each extent equal
+    /// or 1.
+    pub(crate) fn spreads_over(&self, shape: &[usize]) -> bool {
         let fits = |(&own, &extent)| own == extent || own == 1;
-        if self.shape.len() != shape.len() || !self.shape.iter().zip(shape).all(fits) {
-            return None;
-        }
-        let axes = own_axes(self.shape, self.strides);
-        Some(self.spread(axes.map(|(extent, stride)| match extent {
-            1 => (1, 0),
-            _ => (extent, stride),
-        })))
+        self.shape.len() == shape.len() && self.shape.iter().zip(shape).all(fits)
     }
 
-    /// The tensor, spread along further axes: of the `rank` that there are then, those that it `lacks`.
-    pub(crate) fn insert_axes(&self, rank: usize, lacks: impl Fn(usize) -> bool) -> Spread<'a, T> {
-        let own = own_axes(self.shape, self.strides);
-        self.spread(inserted(own, rank, lacks, (1, 0)))
+    /// The tensor, spread along some axes of pred that it lacks.
+    pub(crate) fn lacking(self, lacks: AxisSet) -> Self {
+        Self { lacks, ..self }
     }
+}
 
-    fn spread(&self, axes: impl Iterator<Item = Axis>) -> Spread<'a, T> {
-        Spread {
-            base: self.base,
-            axes: axes.collect(),
-            memory: PhantomData,
-        }
+/// Whether all values of some shape and strides lie within a slice of `len`, from the first on.
+fn lie_within(len: usize, first: usize, (shape, strides): (&[usize], &[isize])) -> bool {
+    let (mut lowest, mut highest) = (first as isize, first as isize);
+    for (&extent, &stride) in shape.iter().zip(strides) {
+        let Some(last) = extent.checked_sub(1) else {
+            return true;
+        };
+        let end = last as isize * stride;
+        (lowest, highest) = (lowest + end.min(0), highest + end.max(0));
     }
+    shape.len() == strides.len() && lowest >= 0 && highest < len as isize
 }
 
 impl<'a, T> TensorMut<'a, T> {
@@ -105,6 +122,27 @@ impl<'a, T> TensorMut<'a, T> {
             base,
             shape: array.shape(),
             strides: array.strides(),
+            lacks: AxisSet::NONE,
+            memory: PhantomData,
+        }
+    }
+
+    /// The values of a slice in their order.
+    pub(crate) fn of_slice(
+        values: &'a mut [T],
+        (shape, strides): (&'a [usize], &'a [isize]),
+    ) -> Self {
+        let mut stride = 1;
+        for (&extent, &given) in shape.iter().zip(strides).rev() {
+            assert_eq!(given, stride as isize);
+            stride *= extent;
+        }
+        assert!(shape.len() == strides.len() && stride == values.len());
+        Self {
+            base: values.as_mut_ptr(),
+            shape,
+            strides,
+            lacks: AxisSet::NONE,
             memory: PhantomData,
         }
     }
@@ -115,6 +153,7 @@ impl<'a, T> TensorMut<'a, T> {
             base: value,
             shape: &[],
             strides: &[],
+            lacks: AxisSet::NONE,
             memory: PhantomData,
         }
     }
@@ -122,120 +161,15 @@ impl<'a, T> TensorMut<'a, T> {
     /// A shorter loan of the same tensor.
     pub(crate) fn reborrow(&mut self) -> TensorMut<'_, T> {
         TensorMut {
-            base: self.base,
-            shape: self.shape,
-            strides: self.strides,
             memory: PhantomData,
+            ..*self
         }
     }
 
-    /// As [`Tensor::insert_axes`], but the further axes have an extent of 1 and no more.
-    pub(crate) fn insert_axes(
-        self,
-        rank: usize,
-        lacks: impl Fn(usize) -> bool,
-    ) -> SpreadMut<'a, T> {
-        let own = own_axes(self.shape, self.strides);
-        SpreadMut {
-            base: self.base,
-            axes: inserted(own, rank, lacks, (1, 1)).collect(),
-            memory: PhantomData,
-        }
+    /// The tensor with an extent of 1 along some axes of pred that it lacks.
+    pub(crate) fn lacking(self, lacks: AxisSet) -> Self {
+        Self { lacks, ..self }
     }
-}
-
-/// A tensor's axes.
-#[inline]
-fn own_axes(shape: &[usize], strides: &[isize]) -> impl ExactSizeIterator<Item = Axis> {
-    shape.iter().copied().zip(strides.iter().copied())
-}
-
-/// A tensor's own axes, and `new` for each one of `rank` that it `lacks`.
-fn inserted(
-    mut own: impl Iterator<Item = Axis>,
-    rank: usize,
-    lacks: impl Fn(usize) -> bool,
-    new: Axis,
-) -> impl Iterator<Item = Axis> {
-    (0..rank).map(move |axis| match lacks(axis) {
-        true => new,
-        false => own.next().expect("an axis that it does not lack"),
-    })
-}
-
-/// The axes of a tensor that has been spread over another one's; on the stack up to rank 4.
-type SpreadAxes = SmallVec<[Axis; 4]>;
-
-/// A tensor to read that has been spread over the axes of another: along those of extent 1 and stride
-/// 0 its values are the same throughout.
-pub struct Spread<'a, T> {
-    base: *const T,
-    axes: SpreadAxes,
-    memory: PhantomData<&'a [T]>,
-}
-
-impl<'a, T> Spread<'a, T> {
-    /// One value for each row of a matrix.
-    pub(crate) fn column(values: &'a [T]) -> Self {
-        Self {
-            base: values.as_ptr(),
-            axes: SpreadAxes::from_slice(&[(values.len(), 1), (1, 0)]),
-            memory: PhantomData,
-        }
-    }
-
-    /// A matrix of rows of `columns` entries.
-    pub(crate) fn matrix(values: &'a [T], rows: usize, columns: usize) -> Self {
-        assert_eq!(values.len(), rows * columns);
-        Self {
-            base: values.as_ptr(),
-            axes: matrix_axes(rows, columns),
-            memory: PhantomData,
-        }
-    }
-
-    /// A matrix whose rows are windows of `values` of `columns` entries, the first of them from
-    /// `first` on, each other one an entry earlier than the row before.
-    pub(crate) fn staircase(values: &'a [T], first: usize, rows: usize, columns: usize) -> Self {
-        assert!(rows <= first + 1 && first + columns <= values.len());
-        Self {
-            base: values.as_ptr().wrapping_add(first),
-            axes: SpreadAxes::from_slice(&[(rows, -1), (columns, 1)]),
-            memory: PhantomData,
-        }
-    }
-}
-
-/// A tensor to write that has axes of extent 1 where it lacks those of another.
-pub struct SpreadMut<'a, T> {
-    base: *mut T,
-    axes: SpreadAxes,
-    memory: PhantomData<&'a mut [T]>,
-}
-
-impl<'a, T> SpreadMut<'a, T> {
-    /// One value for each row of a matrix.
-    pub(crate) fn column(values: &'a mut [T]) -> Self {
-        Self {
-            axes: SpreadAxes::from_slice(&[(values.len(), 1), (1, 0)]),
-            base: values.as_mut_ptr(),
-            memory: PhantomData,
-        }
-    }
-
-    /// A matrix of rows of `columns` entries.
-    pub(crate) fn matrix(values: &'a mut [T], rows: usize, columns: usize) -> Self {
-        assert_eq!(values.len(), rows * columns);
-        Self {
-            base: values.as_mut_ptr(),
-            axes: matrix_axes(rows, columns),
-            memory: PhantomData,
-        }
-    }
-}
-
-fn matrix_axes(rows: usize, columns: usize) -> SpreadAxes {
-    SpreadAxes::from_slice(&[(rows, columns as isize), (columns, 1)])
 }
 
 /// A rectangle of a grid, laid over memory: what [`Source`] and [`Target`] have in common.
@@ -260,16 +194,6 @@ impl<T> Plane<T> {
             units: 0..grid.units,
             classes: 0..row_len,
         }
-    }
-
-    /// Of a tensor whose axes these are, one entry a unit.
-    fn of_units(base: *mut T, grid: &Grid<'_>, axes: impl ExactSizeIterator<Item = Axis>) -> Self {
-        Self::new(base, grid, Layout::new(grid, false, axes), 1)
-    }
-
-    /// Of a tensor whose axes these are, a row of entries a unit.
-    fn of_rows(base: *mut T, grid: &Grid<'_>, axes: impl ExactSizeIterator<Item = Axis>) -> Self {
-        Self::new(base, grid, Layout::new(grid, true, axes), grid.row_len)
     }
 
     /// Where a unit's first class lies, whoever owns that, and how many of the wanted units from it on
@@ -455,28 +379,19 @@ unsafe impl<T: Sync> Send for Source<'_, T> {}
 unsafe impl<T: Sync> Sync for Source<'_, T> {}
 
 impl<'a, T: Copy> Source<'a, T> {
-    /// Lays `tensor`, which has pred's shape, out over `grid`, one entry a unit.
+    /// Lays `tensor`, which spreads over pred, out over `grid`, one entry a unit.
     pub(crate) fn of_units(tensor: &Tensor<'a, T>, grid: &Grid<'_>) -> Self {
-        let axes = own_axes(tensor.shape, tensor.strides);
-        Self::new(Plane::of_units(tensor.base.cast_mut(), grid, axes))
+        let axes = (tensor.shape, tensor.strides);
+        let layout = Layout::new(grid, false, axes, tensor.lacks, true);
+        Self::new(Plane::new(tensor.base.cast_mut(), grid, layout, 1))
     }
 
-    /// Lays `tensor`, which has pred's shape, out over `grid`, a row of entries a unit.
+    /// Lays `tensor`, which spreads over pred, out over `grid`, a row of entries a unit.
     pub(crate) fn of_rows(tensor: &Tensor<'a, T>, grid: &Grid<'_>) -> Self {
-        let axes = own_axes(tensor.shape, tensor.strides);
-        Self::new(Plane::of_rows(tensor.base.cast_mut(), grid, axes))
-    }
-
-    /// As [`of_units`](Self::of_units), of a tensor that is spread over pred's axes.
-    pub(crate) fn of_spread_units(spread: &Spread<'a, T>, grid: &Grid<'_>) -> Self {
-        let axes = spread.axes.iter().copied();
-        Self::new(Plane::of_units(spread.base.cast_mut(), grid, axes))
-    }
-
-    /// As [`of_rows`](Self::of_rows), of a tensor that is spread over pred's axes.
-    pub(crate) fn of_spread_rows(spread: &Spread<'a, T>, grid: &Grid<'_>) -> Self {
-        let axes = spread.axes.iter().copied();
-        Self::new(Plane::of_rows(spread.base.cast_mut(), grid, axes))
+        let axes = (tensor.shape, tensor.strides);
+        let layout = Layout::new(grid, true, axes, tensor.lacks, true);
+        let base = tensor.base.cast_mut();
+        Self::new(Plane::new(base, grid, layout, grid.row_len))
     }
 
     fn new(plane: Plane<T>) -> Self {
@@ -656,25 +571,20 @@ unsafe impl<T: Send> Send for Target<'_, T> {}
 unsafe impl<T: Sync> Sync for Target<'_, T> {}
 
 impl<'a, T: Copy> Target<'a, T> {
-    /// Lays `tensor`, which has pred's shape, out over `grid`, a row of entries a unit.
+    /// Lays `tensor`, which has an entry for every unit of pred, out over `grid`.
     ///
     /// Mutable ndarray views never let two indices share an element, so no two units do.
+    pub(crate) fn of_units(tensor: TensorMut<'a, T>, grid: &Grid<'_>) -> Self {
+        let axes = (tensor.shape, tensor.strides);
+        let layout = Layout::new(grid, false, axes, tensor.lacks, false);
+        Self::new(Plane::new(tensor.base, grid, layout, 1))
+    }
+
+    /// Lays `tensor`, which has a row of entries for every unit of pred, out over `grid`.
     pub(crate) fn of_rows(tensor: TensorMut<'a, T>, grid: &Grid<'_>) -> Self {
-        let axes = own_axes(tensor.shape, tensor.strides);
-        Self::new(Plane::of_rows(tensor.base, grid, axes))
-    }
-
-    /// As [`of_rows`](Self::of_rows), one entry a unit, of a tensor that lacks axes which units do not
-    /// lie along.
-    pub(crate) fn of_spread_units(spread: SpreadMut<'a, T>, grid: &Grid<'_>) -> Self {
-        let axes = spread.axes.iter().copied();
-        Self::new(Plane::of_units(spread.base, grid, axes))
-    }
-
-    /// As [`of_rows`](Self::of_rows), of a matrix.
-    pub(crate) fn of_spread_rows(spread: SpreadMut<'a, T>, grid: &Grid<'_>) -> Self {
-        let axes = spread.axes.iter().copied();
-        Self::new(Plane::of_rows(spread.base, grid, axes))
+        let axes = (tensor.shape, tensor.strides);
+        let layout = Layout::new(grid, true, axes, tensor.lacks, false);
+        Self::new(Plane::new(tensor.base, grid, layout, grid.row_len))
     }
 
     /// One value for each sample of `grid`, or one for its only sample.

@@ -26,7 +26,7 @@ macro_rules! integer_labels {
                 grid: &Grid<'_>,
             ) -> Result<RowLabel<'a, T>, Error> {
                 shapes.check_each_loss("label", label.shape)?;
-                let label = Source::of_spread_units(&shapes.insert_lacking_axes(label), grid);
+                let label = Source::of_units(&shapes.spread(*label), grid);
                 let classes = shapes.row_len;
                 let samples = if grid.units == 0 { 0 } else { grid.samples };
                 let fits = |class| usize::try_from(class).is_ok_and(|class| class < classes);

@@ -122,8 +122,8 @@ impl<T: Element> Problem<T> for SigmoidBce<'_, T> {
         checks::shape("label", self.label.shape, shapes.pred)?;
         let pos_weight = match &self.pos_weight {
             Some(pos_weight) => {
-                let spread = shapes.broadcast_to_pred("pos_weight", pos_weight)?;
-                Some(Source::of_spread_units(&spread, grid))
+                shapes.check_broadcast("pos_weight", pos_weight)?;
+                Some(Source::of_units(pos_weight, grid))
             }
             None => None,
         };

@@ -43,7 +43,7 @@ fn lay_out<'a, L: Copy + ToString>(
     is_sign: impl Fn(L) -> bool,
 ) -> Result<Source<'a, L>, Error> {
     shapes.check_each_loss("label", label.shape)?;
-    let labels = Source::of_spread_units(&shapes.insert_lacking_axes(label), grid);
+    let labels = Source::of_units(&shapes.spread(*label), grid);
     let samples = if grid.units == 0 { 0 } else { grid.samples };
     for sample in 0..samples {
         for unit in 0..grid.units {

@@ -4,7 +4,7 @@ use super::labels::{Labels, Limits};
 use super::{CtcLoss, CtcStatus};
 use crate::call::{Given, scalar, zeros};
 use crate::element::Element;
-use crate::layout::{Grid, RowAxes};
+use crate::layout::{AxisSet, Grid};
 use crate::tensor::{Frames, Source, Target, Tensor, TensorMut};
 use crate::workspace::Workspace;
 use crate::{Error, Exec, Reduction, checks};
@@ -221,13 +221,13 @@ impl<'a, T: Element, D: Dimension> CtcCall<'a, T, D> {
     /// Every check: a call that is refused allocates nothing.
     fn check(&self) -> Result<Shapes, Error> {
         let tools = self.settings.tools.borrow();
-        Ok(Checked::new(&self.settings, &tools, &self.pred.shape)?.shapes)
+        Ok(Checked::new(&self.settings, &tools, self.pred.shape)?.shapes)
     }
 
     fn new_grad(&self) -> Result<Array<T, D>, Error> {
         self.check()?;
         let mut shape = D::zeros(self.pred.shape.len());
-        shape.slice_mut().copy_from_slice(&self.pred.shape);
+        shape.slice_mut().copy_from_slice(self.pred.shape);
         zeros(shape)
     }
 
@@ -325,7 +325,7 @@ impl<'c, T: Element> Checked<'c, T> {
         let limits = Limits::new(&settings.loss, samples, frames, classes)?;
         settings.labels.check(limits)?;
         if let Some(status) = &tools.status {
-            checks::shape("status", &status.shape, &shapes.samples)?;
+            checks::shape("status", status.shape, &shapes.samples)?;
         }
         let sample_weight =
             shapes.factor("sample_weight", settings.sample_weight.as_ref(), false)?;
@@ -360,12 +360,12 @@ impl Shapes {
         let mut spread = [1; 3];
         spread[self.axes[0]] = samples;
         let broadcast = if scalar { [1; 3] } else { spread };
-        let found = if let Some(found) = tensor.broadcast(&broadcast) {
-            found
+        let found = if tensor.spreads_over(&broadcast) {
+            *tensor
         } else if scalar && tensor.shape.is_empty() {
-            tensor.insert_axes(3, |_| true)
+            tensor.lacking(AxisSet::ALL)
         } else if !scalar && tensor.shape == self.samples {
-            tensor.insert_axes(3, |axis| axis != self.axes[0])
+            tensor.lacking(AxisSet::all_but(self.axes[0]))
         } else {
             if scalar {
                 checks::shape(argument, tensor.shape, &[])?;
@@ -378,8 +378,8 @@ impl Shapes {
                 samples,
             });
         };
-        let grid = Grid::new(&spread, Some(self.axes[0]), RowAxes::None);
-        Ok(Some(Source::of_spread_units(&found, &grid)))
+        let grid = Grid::new(&spread, Some(self.axes[0]), AxisSet::NONE);
+        Ok(Some(Source::of_units(&found, &grid)))
     }
 }
 
@@ -398,10 +398,10 @@ fn run<T: Element>(
         divisor,
     } = Checked::new(settings, &tools, shape)?;
     if let Given::Copy(pred, grad) = &pred {
-        checks::shape("grad", &grad.shape, &pred.shape)?;
+        checks::shape("grad", grad.shape, pred.shape)?;
     }
     if let Some(loss) = &loss {
-        checks::shape("loss", &loss.shape, shapes.loss())?;
+        checks::shape("loss", loss.shape, shapes.loss())?;
     }
     let axes = shapes.axes;
     let frames = match pred {
@@ -410,7 +410,7 @@ fn run<T: Element>(
         Given::InPlace(pred) => Frames::in_place(pred, axes),
     };
     let Tools { workspace, status } = &mut *tools;
-    let samples = Grid::new(&shapes.samples, Some(0), RowAxes::None);
+    let samples = Grid::new(&shapes.samples, Some(0), AxisSet::NONE);
     let mut outcome = Outcome {
         sum: 0.0,
         loss: None,
@@ -421,7 +421,7 @@ fn run<T: Element>(
     let mut scalar = None;
     match loss {
         Some(loss) if shapes.scalar => {
-            let one = Grid::new(&[], None, RowAxes::None);
+            let one = Grid::new(&[], None, AxisSet::NONE);
             scalar = Some(Target::of_samples(loss, &one));
         }
         Some(loss) => outcome.loss = Some(Target::of_samples(loss, &samples)),

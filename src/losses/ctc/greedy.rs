@@ -69,7 +69,7 @@ impl CtcGreedy {
         lengths: Option<Integers<'_>>,
     ) -> Result<Vec<Vec<usize>>, Error> {
         let pred = Tensor::new(pred);
-        let axes = self.layout.axes(&pred.shape)?;
+        let axes = self.layout.axes(pred.shape)?;
         let [samples, frames, classes] = axes.map(|axis| pred.shape[axis]);
         let blank = super::labels::blank(self.blank, classes)?;
         super::labels::check_lengths("pred_lengths", lengths.as_ref(), samples, frames)?;

@@ -140,7 +140,7 @@ impl Labels<'_> {
                 CtcLabelLayout::Nt => [samples, extent],
                 CtcLabelLayout::Tn => [extent, samples],
             };
-            checks::shape("label", &self.label.shape, &expected)?;
+            checks::shape("label", self.label.shape, &expected)?;
             extent
         };
         check_lengths(
@@ -223,7 +223,7 @@ pub(super) fn check_lengths(
     let Some(lengths) = lengths else {
         return Ok(());
     };
-    checks::shape(argument, &lengths.shape, &[samples])?;
+    checks::shape(argument, lengths.shape, &[samples])?;
     for sample in 0..samples {
         if lengths.get(sample, 0).is_none_or(|length| length > limit) {
             return Err(Error::Length {

@@ -5,9 +5,9 @@ use crate::drivers::all_pairs::{self, Kept, Matrix};
 use crate::drivers::rows::{self, RowLabel};
 use crate::drivers::{Factor, Operand, Outputs, Plan, UnitScale, Work};
 use crate::element::Element;
-use crate::layout::{Grid, RowAxes};
+use crate::layout::{AxisSet, Grid};
 use crate::losses::softmax_ce::CrossEntropy;
-use crate::tensor::{Source, Spread, SpreadMut, Target};
+use crate::tensor::{Source, Target, Tensor, TensorMut};
 use crate::workspace::{Room, bytes_of};
 use crate::{Exec, math};
 use core::ops::Range;
@@ -105,8 +105,9 @@ pub(super) fn run<T: Element>(loss: SdmlLoss, work: Work<'_, '_, T, Batch<'_>, 2
     };
     let mut rooms = Rooms::take(&mut room, vectors, len);
     let entropy = spread_shares(plan.exec, loss.smoothing, rooms.shares);
-    let (x1, mut x1_grad) = split(x1, &mut room, vectors, len);
-    let (x2, mut x2_grad) = split(x2, &mut room, vectors, len);
+    let rows_apart = ([vectors, len], [len as isize, 1]);
+    let (x1, mut x1_grad) = split(x1, &mut room, &rows_apart);
+    let (x2, mut x2_grad) = split(x2, &mut room, &rows_apart);
     let wants_gradient = x1_grad.is_some() || x2_grad.is_some();
 
     let mut sum = 0.0;
@@ -176,26 +177,26 @@ fn spread_shares<T: Element>(exec: Exec, smoothing: f64, shares: &mut [T]) -> f6
     entropy
 }
 
-/// An operand's input and the place of its gradient; in place, the input is copied first.
+/// An operand's input and the place of its gradient; in place, the input is copied first, to rows of the
+/// given shape and strides.
 fn split<'r, T: Element>(
     operand: Operand<'r, T>,
     room: &mut Room<'r>,
-    vectors: usize,
-    len: usize,
+    (shape, strides): &'r ([usize; 2], [isize; 2]),
 ) -> (Source<'r, T>, Option<Target<'r, T>>) {
     match operand {
         Operand::Read(input) => (input, None),
         Operand::Copy(input, grad) => (input, Some(grad)),
         Operand::InPlace(grad) => {
+            let &[vectors, len] = shape;
             let copy = room.take(vectors * len);
             for row in 0..vectors {
                 let place = &mut copy[row * len..][..len];
                 grad.as_source().copy_row(0, row, 0..len, place);
             }
-            let shape = [vectors, len];
-            let grid = Grid::new(&shape, None, RowAxes::One(1));
-            let copy = Source::of_spread_rows(&Spread::matrix(copy, vectors, len), &grid);
-            (copy, Some(grad))
+            let copy = Tensor::of_slice(copy, 0, (shape, strides));
+            let grid = Grid::new(shape, None, AxisSet::one(1));
+            (Source::of_rows(&copy, &grid), Some(grad))
         }
     }
 }
@@ -221,11 +222,17 @@ impl<T: Element> Rooms<'_, T> {
     ) {
         let count = rows.len();
         let shape = [count, vectors];
-        let grid = Grid::new(&shape, None, RowAxes::One(1));
-        let factor = |values| Factor {
-            values: Some(Source::of_spread_units(&Spread::column(values), &grid)),
-            uniform: false,
-            by_class: false,
+        let grid = Grid::new(&shape, None, AxisSet::one(1));
+        let rows_apart: (&[usize], &[isize]) = (&shape, &[vectors as isize, 1]);
+        // One value for each row.
+        let column: (&[usize], &[isize]) = (&shape[..1], &[1]);
+        let factor = |values| {
+            let values = Tensor::of_slice(values, 0, column).lacking(AxisSet::one(1));
+            Factor {
+                values: Some(Source::of_units(&values, &grid)),
+                uniform: false,
+                by_class: false,
+            }
         };
         let plan = Plan {
             exec,
@@ -237,32 +244,29 @@ impl<T: Element> Rooms<'_, T> {
             stream: false,
             grid,
         };
-        let shares = Spread::staircase(self.shares, vectors - 1 - rows.start, count, vectors);
+        // Each row is a window of the same values, an entry earlier than that of the row before.
+        let first = vectors - 1 - rows.start;
+        let shares = Tensor::of_slice(self.shares, first, (&shape, &[-1, 1]));
         let matrix = &mut self.matrix[..count * vectors];
-        let logits = match wants_gradient {
-            true => Operand::InPlace(Target::of_spread_rows(
-                SpreadMut::matrix(matrix, count, vectors),
-                &grid,
-            )),
-            false => Operand::Read(Source::of_spread_rows(
-                &Spread::matrix(matrix, count, vectors),
-                &grid,
-            )),
+        let logits = if wants_gradient {
+            let matrix = TensorMut::of_slice(matrix, rows_apart);
+            Operand::InPlace(Target::of_rows(matrix, &grid))
+        } else {
+            let matrix = Tensor::of_slice(matrix, 0, rows_apart);
+            Operand::Read(Source::of_rows(&matrix, &grid))
         };
-        let losses = SpreadMut::column(&mut self.losses[..count]);
+        let losses = TensorMut::of_slice(&mut self.losses[..count], column);
+        let losses = losses.lacking(AxisSet::one(1));
         let mut outputs = Outputs {
             operands: [logits],
-            each: Some(Target::of_spread_units(losses, &grid)),
+            each: Some(Target::of_units(losses, &grid)),
             totals: None,
         };
         rows::run(
             CrossEntropy { normalise: true },
             Work {
                 plan: &plan,
-                inputs: (
-                    RowLabel::Shares(Source::of_spread_rows(&shares, &grid)),
-                    vectors,
-                ),
+                inputs: (RowLabel::Shares(Source::of_rows(&shares, &grid)), vectors),
                 outputs: &mut outputs,
             },
         );
