@@ -229,6 +229,15 @@ impl Layout {
         let rank = grid.shape.len();
         assert_eq!(shape.len() + lacks.count(rank), rank);
         let mut own = 0;
+        if grid.units == 0 || (rows && grid.row_len == 0) {
+            // There is nothing to be located.
+            return Self {
+                sample_stride: 0,
+                unit: (grid.units, 0),
+                entry: (grid.row_len, 0),
+                outer: Outer::default(),
+            };
+        }
         let mut last = [(1, 0); 3];
         let mut outer = Outer::default();
         for (number, &pred) in grid.shape.iter().enumerate() {
@@ -299,15 +308,12 @@ impl Layout {
 #[inline]
 fn follow(last: &mut Axis, next: Axis) -> Option<Axis> {
     let ((slower, slower_stride), (extent, stride)) = (*last, next);
-    if slower == 0 || extent == 0 {
-        *last = (0, 1);
-    } else if slower == 1 {
-        *last = if extent == 1 { *last } else { next };
-    } else if extent != 1 {
-        if slower_stride != stride * extent as isize {
-            return Some(core::mem::replace(last, next));
-        }
-        *last = (slower * extent, stride);
+    if extent == 1 {
+        return None;
     }
+    if slower != 1 && slower_stride != stride * extent as isize {
+        return Some(core::mem::replace(last, next));
+    }
+    *last = (slower * extent, stride);
     None
 }

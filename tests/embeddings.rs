@@ -13,7 +13,7 @@ use lossgrad::{
     CosineEmbeddingLoss, Element, Error, Exec, Reduction, SdmlLoss, SignLabel, TripletLoss,
     Workspace,
 };
-use ndarray::{Array1, Array2, ArrayD, array};
+use ndarray::{Array1, Array2, Array4, ArrayD, array, s};
 
 #[track_caller]
 fn assert_close(actual: impl Into<f64>, expected: f64, relative: f64) {
@@ -110,6 +110,28 @@ fn a_sample_of_nothing() {
 }
 
 /// One pair, at every level, within the contract.
+/// Axes of unlike strides with no entries along the last.
+#[test]
+fn a_sample_of_nothing_of_many_axes() {
+    let all = Array4::<f32>::ones((3, 2, 6, 4));
+    let nothing = all.slice(s![.., .., ..4;2, 0..0]);
+    for weight in [0.0, 1.0] {
+        let triplet = TripletLoss::new().weight(weight).unwrap();
+        for_each_level(|exec| {
+            let call = triplet.on(&nothing, &nothing, &nothing).exec(exec);
+            let mut grads = [(); 3].map(|()| all.clone());
+            let mut nowhere = grads
+                .each_mut()
+                .map(|grad| grad.slice_mut(s![.., .., ..4;2, 0..0]));
+            let mut losses = Array1::zeros(3);
+            let places = nowhere.each_mut().map(|grad| Some(&mut **grad));
+            call.loss_and_grads_into(&mut losses, places).unwrap();
+            assert_eq!(losses, Array1::from_elem(3, weight as f32));
+            assert!(grads.iter().all(|grad| grad == all));
+        });
+    }
+}
+
 fn cosine_pair<T: Real + Element>(u: &[f64], v: &[f64], same: bool) -> (f64, [Vec<f64>; 2])
 where
     i32: SignLabel<T>,
