@@ -190,7 +190,7 @@ where
         grads: [Option<TensorMut<'_, T>>; K],
     ) -> Result<(), Error> {
         let mut grads = grads.into_iter();
-        let operands = self.operands.each_ref().map(|input| match grads.next() {
+        let operands = self.operands.map(|input| match grads.next() {
             Some(Some(grad)) => Given::Copy(input, grad),
             _ => Given::Read(input),
         });
@@ -381,21 +381,21 @@ pub(crate) fn zeros<T: Element, D: Dimension>(shape: D) -> Result<Array<T, D>, E
 }
 
 /// An input, and where its gradient goes.
-pub(crate) enum Given<'p, 'a, T> {
-    Read(&'p Tensor<'a, T>),
-    Copy(&'p Tensor<'a, T>, TensorMut<'p, T>),
-    InPlace(TensorMut<'p, T>),
+pub(crate) enum Given<'a, T> {
+    Read(Tensor<'a, T>),
+    Copy(Tensor<'a, T>, TensorMut<'a, T>),
+    InPlace(TensorMut<'a, T>),
 }
 
-impl<'p, 'a: 'p, T: Copy> Given<'p, 'a, T> {
-    pub(crate) fn shape(&self) -> &'p [usize] {
+impl<'a, T: Copy> Given<'a, T> {
+    pub(crate) fn shape(&self) -> &'a [usize] {
         match self {
             Self::Read(input) | Self::Copy(input, _) => input.shape,
             Self::InPlace(input) => input.shape,
         }
     }
 
-    fn laid(self, grid: &Grid<'_>) -> Operand<'p, T> {
+    fn laid(self, grid: &Grid<'_>) -> Operand<'a, T> {
         match self {
             Self::Read(input) => Operand::Read(Source::of_rows(input, grid)),
             Self::Copy(input, grad) => {
@@ -410,7 +410,7 @@ impl<'p, 'a: 'p, T: Copy> Given<'p, 'a, T> {
 fn run<P: Problem<T, K>, T: Element, const K: usize>(
     problem: &P,
     settings: &Settings<'_, T>,
-    operands: [Given<'_, '_, T>; K],
+    operands: [Given<'_, T>; K],
     loss: Option<TensorMut<'_, T>>,
 ) -> Result<(), Error> {
     let Common { weight, batch_axis } = problem.common();
@@ -438,15 +438,15 @@ fn run<P: Problem<T, K>, T: Element, const K: usize>(
         exec: settings.exec,
         weight: T::from_f64(weight).to_f64(),
         divisor: shapes.divisor(),
-        each_class: shapes.each_class() && shapes.writes_each(),
-        sample_weight: shapes.sample_weight(settings.sample_weight.as_ref(), &grid)?,
-        upstream: shapes.upstream(settings.upstream.as_ref(), &grid)?,
+        each_class: shapes.each_class && shapes.writes_each(),
+        sample_weight: shapes.sample_weight(settings.sample_weight, &grid)?,
+        upstream: shapes.upstream(settings.upstream, &grid)?,
         // In place the caches have just read what is written.
         stream: large && !in_place,
         grid,
     };
 
-    let reads = |operand: &Given<'_, '_, T>| matches!(operand, Given::Read(_));
+    let reads = |operand: &Given<'_, T>| matches!(operand, Given::Read(_));
     if loss.is_none() && operands.iter().all(reads) {
         return Ok(());
     }

@@ -99,12 +99,12 @@ pub struct Shapes<'s> {
     row_axes: AxisSet,
     /// The axes that the losses lack: those of `row_axes`, unless each class has a loss.
     lacking: AxisSet,
+    /// Whether each class of a row has a loss of its own.
+    pub(crate) each_class: bool,
     /// How the losses are gathered.
     reduction: Reduction,
     /// How many losses a sample has before any reduction.
     losses_per_sample: usize,
-    /// How many entries a unit has: the classes of a row, or whatever a sample holds.
-    pub(crate) row_len: usize,
 }
 
 impl<'s> Shapes<'s> {
@@ -132,21 +132,16 @@ impl<'s> Shapes<'s> {
             }
         }
         let row_axes = match (unit, class_axis) {
-            (Unit::Sample, _) => AxisSet::all_but(batch_axis),
-            (_, Some(axis)) => AxisSet::one(axis),
-            (_, None) => AxisSet::NONE,
+            (Unit::Sample, _) => AxisSet::AllBut(batch_axis),
+            (_, Some(axis)) => AxisSet::One(axis),
+            (_, None) => AxisSet::None,
         };
-        let lacking = match unit {
-            Unit::Class { .. } => AxisSet::NONE,
-            _ => row_axes,
-        };
-        let (mut losses_per_sample, mut row_len) = (1, 1);
+        let each_class = matches!(unit, Unit::Class { .. });
+        let lacking = if each_class { AxisSet::None } else { row_axes };
+        let mut losses_per_sample = 1;
         for (axis, &extent) in pred.iter().enumerate() {
             if axis != batch_axis && !lacking.contains(axis) {
                 losses_per_sample *= extent;
-            }
-            if row_axes.contains(axis) {
-                row_len *= extent;
             }
         }
         let shapes = Self {
@@ -154,9 +149,9 @@ impl<'s> Shapes<'s> {
             batch_axis,
             row_axes,
             lacking,
+            each_class,
             reduction,
             losses_per_sample,
-            row_len,
         };
         let nothing = match reduction {
             Reduction::Mean => shapes.samples() * losses_per_sample == 0,
@@ -269,23 +264,27 @@ impl<'s> Shapes<'s> {
     pub(crate) fn check_broadcast<T>(
         &self,
         argument: &'static str,
-        tensor: &Tensor<'_, T>,
+        tensor: Tensor<'_, T>,
     ) -> Result<(), Error> {
-        match tensor.spreads_over(self.pred) {
-            true => Ok(()),
-            false => shape(argument, tensor.shape, self.pred),
+        if tensor.spreads_over(self.pred) {
+            return Ok(());
         }
+        Err(Error::Shape {
+            argument,
+            found: tensor.shape.to_vec(),
+            expected: self.pred.to_vec(),
+        })
     }
 
     /// Spreads `sample_weight` over the units.
     #[inline]
     pub(crate) fn sample_weight<'a, T: Element>(
         &self,
-        tensor: Option<&Tensor<'a, T>>,
+        tensor: Option<Tensor<'a, T>>,
         grid: &Grid<'_>,
     ) -> Result<Factor<'a, T>, Error> {
         let Some(tensor) = tensor else {
-            return Ok(Factor::ONE);
+            return Ok(Factor::one());
         };
         let losses: Extents = self.each_loss().collect();
         self.factor("sample_weight", tensor, grid, &self.broadcast(), &losses)
@@ -295,11 +294,11 @@ impl<'s> Shapes<'s> {
     #[inline]
     pub(crate) fn upstream<'a, T: Element>(
         &self,
-        tensor: Option<&Tensor<'a, T>>,
+        tensor: Option<Tensor<'a, T>>,
         grid: &Grid<'_>,
     ) -> Result<Factor<'a, T>, Error> {
         let Some(tensor) = tensor else {
-            return Ok(Factor::ONE);
+            return Ok(Factor::one());
         };
         let mut broadcast = self.broadcast();
         if self.reduction != Reduction::None {
@@ -315,7 +314,7 @@ impl<'s> Shapes<'s> {
     fn factor<'a, T: Element>(
         &self,
         argument: &'static str,
-        tensor: &Tensor<'a, T>,
+        tensor: Tensor<'a, T>,
         grid: &Grid<'_>,
         broadcast: &[usize],
         losses: &[usize],
@@ -323,15 +322,14 @@ impl<'s> Shapes<'s> {
         let scalar = argument == "upstream" && self.reduction.is_scalar();
         let per_sample = !scalar && tensor.shape == [self.samples()];
         let each = self.each_loss().eq(losses.iter().copied());
-        let rank = self.pred.len();
         let spread = if tensor.spreads_over(broadcast) {
-            *tensor
+            tensor
         } else if scalar && tensor.shape.is_empty() {
-            tensor.lacking(AxisSet::ALL)
+            tensor.lacking(AxisSet::All)
         } else if each && tensor.shape == losses {
-            self.spread(*tensor)
+            self.spread(tensor)
         } else if per_sample {
-            tensor.lacking(AxisSet::all_but(self.batch_axis))
+            tensor.lacking(AxisSet::AllBut(self.batch_axis))
         } else {
             if scalar {
                 shape(argument, tensor.shape, &[])?;
@@ -345,23 +343,23 @@ impl<'s> Shapes<'s> {
             });
         };
         if grid.units == 0 {
-            return Ok(Factor::ONE);
+            return Ok(Factor::one());
         }
         // Only the shape decides whether a sample's units share a value, never the strides: an
         // array and a broadcast view of the same shape give the same bits.
-        let own = tensor.shape;
+        let (own, rank) = (tensor.shape, self.pred.len());
         let one_per_sample = per_sample
             || (own.len() == rank
                 && (0..rank).all(|axis| axis == self.batch_axis || own[axis] == 1));
         // One value per loss: per unit, or per class where each has a loss.
-        let values = match self.each_class() {
-            true => Source::of_rows(&spread, grid),
-            false => Source::of_units(&spread, grid),
+        let values = match self.each_class {
+            true => Source::of_rows(spread, grid),
+            false => Source::of_units(spread, grid),
         };
         Ok(Factor {
             values: Some(values),
             uniform: scalar || (self.gathers_samples() && one_per_sample),
-            by_class: self.each_class() && own.len() == rank && self.spans_rows(own),
+            by_class: self.each_class && own.len() == rank && self.spans_rows(own),
         })
     }
 
@@ -372,10 +370,10 @@ impl<'s> Shapes<'s> {
         grid: &Grid<'_>,
     ) -> Target<'a, T> {
         let loss = loss.lacking(match self.reduction.per_sample() {
-            true => AxisSet::all_but(self.batch_axis),
+            true => AxisSet::AllBut(self.batch_axis),
             false => self.lacking,
         });
-        match self.each_class() {
+        match self.each_class {
             true => Target::of_rows(loss, grid),
             false => Target::of_units(loss, grid),
         }
@@ -391,10 +389,5 @@ impl<'s> Shapes<'s> {
     fn spans_rows(&self, shape: &[usize]) -> bool {
         let mut axes = shape.iter().enumerate();
         axes.any(|(axis, &extent)| extent != 1 && self.row_axes.contains(axis))
-    }
-
-    /// Whether each class of a row has a loss of its own.
-    pub(crate) fn each_class(&self) -> bool {
-        self.lacking != self.row_axes
     }
 }

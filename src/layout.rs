@@ -8,47 +8,34 @@ pub type Extents = SmallVec<[usize; 4]>;
 /// The extent and the stride of an axis, in elements.
 pub type Axis = (usize, isize);
 
-/// Some axes: one or none, or every axis but these.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AxisSet {
-    one: usize,
-    are_the_others: bool,
+/// Some axes of a tensor.
+#[derive(Clone, Copy, Debug)]
+pub enum AxisSet {
+    None,
+    One(usize),
+    AllBut(usize),
+    All,
 }
 
 impl AxisSet {
-    pub(crate) const NONE: Self = Self {
-        one: usize::MAX,
-        are_the_others: false,
-    };
-
-    pub(crate) const ALL: Self = Self {
-        one: usize::MAX,
-        are_the_others: true,
-    };
-
-    pub(crate) fn one(axis: usize) -> Self {
-        Self {
-            one: axis,
-            are_the_others: false,
-        }
-    }
-
-    pub(crate) fn all_but(axis: usize) -> Self {
-        Self {
-            one: axis,
-            are_the_others: true,
-        }
-    }
-
-    /// How many they are of `rank` axes.
+    /// How many they are of `rank` axes, among which those named are.
     fn count(self, rank: usize) -> usize {
-        let one = usize::from(self.one < rank);
-        if self.are_the_others { rank - one } else { one }
+        match self {
+            Self::None => 0,
+            Self::One(_) => 1,
+            Self::AllBut(_) => rank - 1,
+            Self::All => rank,
+        }
     }
 
     #[inline]
     pub(crate) fn contains(self, axis: usize) -> bool {
-        (axis == self.one) != self.are_the_others
+        match self {
+            Self::None => false,
+            Self::One(one) => axis == one,
+            Self::AllBut(one) => axis != one,
+            Self::All => true,
+        }
     }
 }
 
@@ -113,7 +100,7 @@ impl<'s> Grid<'s> {
     /// The same samples with one unit each: where their totals go.
     pub(crate) fn totals(self) -> Self {
         Self {
-            row_axes: AxisSet::ALL,
+            row_axes: AxisSet::All,
             units: 1,
             row_len: self.units * self.row_len,
             ..self
@@ -214,8 +201,8 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Of a tensor with a row of entries a unit, or with one entry where units have no `rows`, given its
-    /// own axes: those of pred in their order, without the ones that it `lacks`. Along these, and where
+    /// Of a tensor with a row of entries a unit, or with one entry where it has no `rows`, given its own
+    /// axes: those of pred in their order, without the ones that it `lacks`. Along these, and where
     /// an extent is 1 and pred's is not, its entries are the same throughout if it is `spread`.
     ///
     /// Panics unless the axes fit.
@@ -228,43 +215,47 @@ impl Layout {
     ) -> Self {
         let rank = grid.shape.len();
         assert_eq!(shape.len() + lacks.count(rank), rank);
-        let mut own = 0;
+        let mut layout = Self {
+            sample_stride: 0,
+            unit: (grid.units, 0),
+            entry: (grid.row_len, 0),
+            outer: Outer::default(),
+        };
         if grid.units == 0 || (rows && grid.row_len == 0) {
             // There is nothing to be located.
-            return Self {
-                sample_stride: 0,
-                unit: (grid.units, 0),
-                entry: (grid.row_len, 0),
-                outer: Outer::default(),
-            };
+            return layout;
         }
-        let mut last = [(1, 0); 3];
-        let mut outer = Outer::default();
+        let (mut unit, mut entry) = ((1, 0), (1, 0));
+        let mut own = 0;
         for (number, &pred) in grid.shape.iter().enumerate() {
-            let role = grid.role(number);
             let (mut extent, mut stride) = (1, 0);
             if !lacks.contains(number) {
                 (extent, stride) = (shape[own], strides[own]);
                 own += 1;
             }
+            let role = grid.role(number);
             if role == Role::Row && !rows {
+                assert_eq!(extent, 1);
                 continue;
             }
             assert!(extent == pred || (extent == 1 && spread));
             if extent == 1 {
                 stride = 0;
             }
-            if let Some(slower) = follow(&mut last[role as usize], (pred, stride)) {
-                outer.keep(slower, role == Role::Unit);
+            let last = match role {
+                Role::Sample => {
+                    layout.sample_stride = stride;
+                    continue;
+                }
+                Role::Unit => &mut unit,
+                Role::Row => &mut entry,
+            };
+            if let Some(slower) = follow(last, (pred, stride)) {
+                layout.outer.keep(slower, role == Role::Unit);
             }
         }
-        let [(_, sample_stride), unit, entry] = last;
-        Self {
-            sample_stride,
-            unit,
-            entry,
-            outer,
-        }
+        (layout.unit, layout.entry) = (unit, entry);
+        layout
     }
 
     /// Of one value a sample, `stride` apart.

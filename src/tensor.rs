@@ -66,7 +66,7 @@ impl<'a, T> Tensor<'a, T> {
             base: array.as_ptr(),
             shape: array.shape(),
             strides: array.strides(),
-            lacks: AxisSet::NONE,
+            lacks: AxisSet::None,
             memory: PhantomData,
         }
     }
@@ -82,7 +82,7 @@ impl<'a, T> Tensor<'a, T> {
             base: values.as_ptr().wrapping_add(first),
             shape,
             strides,
-            lacks: AxisSet::NONE,
+            lacks: AxisSet::None,
             memory: PhantomData,
         }
     }
@@ -102,15 +102,18 @@ impl<'a, T> Tensor<'a, T> {
 
 /// Whether all values of some shape and strides lie within a slice of `len`, from the first on.
 fn lie_within(len: usize, first: usize, (shape, strides): (&[usize], &[isize])) -> bool {
-    let (mut lowest, mut highest) = (first as isize, first as isize);
+    let (mut lowest, mut highest) = (Some(first), Some(first));
     for (&extent, &stride) in shape.iter().zip(strides) {
-        let Some(last) = extent.checked_sub(1) else {
-            return true;
-        };
-        let end = last as isize * stride;
-        (lowest, highest) = (lowest + end.min(0), highest + end.max(0));
+        let last = extent.saturating_sub(1);
+        let reach = last.saturating_mul(stride.unsigned_abs());
+        if stride < 0 {
+            lowest = lowest.and_then(|lowest| lowest.checked_sub(reach));
+        } else {
+            highest = highest.and_then(|highest| highest.checked_add(reach));
+        }
     }
-    shape.len() == strides.len() && lowest >= 0 && highest < len as isize
+    let within = lowest.is_some() && highest.is_some_and(|highest| highest < len);
+    shape.len() == strides.len() && (within || shape.contains(&0))
 }
 
 impl<'a, T> TensorMut<'a, T> {
@@ -122,7 +125,7 @@ impl<'a, T> TensorMut<'a, T> {
             base,
             shape: array.shape(),
             strides: array.strides(),
-            lacks: AxisSet::NONE,
+            lacks: AxisSet::None,
             memory: PhantomData,
         }
     }
@@ -132,17 +135,17 @@ impl<'a, T> TensorMut<'a, T> {
         values: &'a mut [T],
         (shape, strides): (&'a [usize], &'a [isize]),
     ) -> Self {
-        let mut stride = 1;
+        let mut stride = 1_usize;
         for (&extent, &given) in shape.iter().zip(strides).rev() {
             assert_eq!(given, stride as isize);
-            stride *= extent;
+            stride = stride.saturating_mul(extent);
         }
         assert!(shape.len() == strides.len() && stride == values.len());
         Self {
             base: values.as_mut_ptr(),
             shape,
             strides,
-            lacks: AxisSet::NONE,
+            lacks: AxisSet::None,
             memory: PhantomData,
         }
     }
@@ -153,7 +156,7 @@ impl<'a, T> TensorMut<'a, T> {
             base: value,
             shape: &[],
             strides: &[],
-            lacks: AxisSet::NONE,
+            lacks: AxisSet::None,
             memory: PhantomData,
         }
     }
@@ -166,7 +169,8 @@ impl<'a, T> TensorMut<'a, T> {
         }
     }
 
-    /// The tensor with an extent of 1 along some axes of pred that it lacks.
+    /// The tensor with an extent of 1 along some axes of pred that it lacks: pred must have no more, unless
+    /// units run along them.
     pub(crate) fn lacking(self, lacks: AxisSet) -> Self {
         Self { lacks, ..self }
     }
@@ -380,20 +384,23 @@ unsafe impl<T: Sync> Sync for Source<'_, T> {}
 
 impl<'a, T: Copy> Source<'a, T> {
     /// Lays `tensor`, which spreads over pred, out over `grid`, one entry a unit.
-    pub(crate) fn of_units(tensor: &Tensor<'a, T>, grid: &Grid<'_>) -> Self {
+    #[inline]
+    pub(crate) fn of_units(tensor: Tensor<'a, T>, grid: &Grid<'_>) -> Self {
         let axes = (tensor.shape, tensor.strides);
         let layout = Layout::new(grid, false, axes, tensor.lacks, true);
         Self::new(Plane::new(tensor.base.cast_mut(), grid, layout, 1))
     }
 
     /// Lays `tensor`, which spreads over pred, out over `grid`, a row of entries a unit.
-    pub(crate) fn of_rows(tensor: &Tensor<'a, T>, grid: &Grid<'_>) -> Self {
+    #[inline]
+    pub(crate) fn of_rows(tensor: Tensor<'a, T>, grid: &Grid<'_>) -> Self {
         let axes = (tensor.shape, tensor.strides);
         let layout = Layout::new(grid, true, axes, tensor.lacks, true);
         let base = tensor.base.cast_mut();
         Self::new(Plane::new(base, grid, layout, grid.row_len))
     }
 
+    #[inline]
     fn new(plane: Plane<T>) -> Self {
         let memory = PhantomData;
         Self { plane, memory }
@@ -476,6 +483,22 @@ impl<'a, T: Copy> Source<'a, T> {
             // SAFETY: the plane owns the unit.
             each(unsafe { *place });
         });
+    }
+
+    /// The sample, the unit and the value of the first unit that `accepts` does not like.
+    pub(crate) fn first_refused(&self, accepts: impl Fn(T) -> bool) -> Option<(usize, usize, T)> {
+        let Plane { samples, units, .. } = &self.plane;
+        for sample in samples.clone() {
+            let mut all = true;
+            self.for_each(sample, units.clone(), |value| all &= accepts(value));
+            if !all {
+                let mut each = units
+                    .clone()
+                    .map(|unit| (sample, unit, self.get(sample, unit)));
+                return each.find(|&(_, _, value)| !accepts(value));
+            }
+        }
+        None
     }
 
     /// Whether the classes of a row are neighbours in memory.
@@ -574,6 +597,7 @@ impl<'a, T: Copy> Target<'a, T> {
     /// Lays `tensor`, which has an entry for every unit of pred, out over `grid`.
     ///
     /// Mutable ndarray views never let two indices share an element, so no two units do.
+    #[inline]
     pub(crate) fn of_units(tensor: TensorMut<'a, T>, grid: &Grid<'_>) -> Self {
         let axes = (tensor.shape, tensor.strides);
         let layout = Layout::new(grid, false, axes, tensor.lacks, false);
@@ -581,13 +605,15 @@ impl<'a, T: Copy> Target<'a, T> {
     }
 
     /// Lays `tensor`, which has a row of entries for every unit of pred, out over `grid`.
+    #[inline]
     pub(crate) fn of_rows(tensor: TensorMut<'a, T>, grid: &Grid<'_>) -> Self {
         let axes = (tensor.shape, tensor.strides);
         let layout = Layout::new(grid, true, axes, tensor.lacks, false);
         Self::new(Plane::new(tensor.base, grid, layout, grid.row_len))
     }
 
-    /// One value for each sample of `grid`, or one for its only sample.
+    /// One value for each sample of `grid`, in a tensor of one axis, or one for its only sample.
+    #[inline]
     pub(crate) fn of_samples(tensor: TensorMut<'a, T>, grid: &Grid<'_>) -> Self {
         let samples: usize = tensor.shape.iter().product();
         assert!(tensor.shape.len() <= 1 && samples == grid.samples);
@@ -595,6 +621,7 @@ impl<'a, T: Copy> Target<'a, T> {
         Self::new(Plane::new(tensor.base, &grid.totals(), layout, 1))
     }
 
+    #[inline]
     fn new(plane: Plane<T>) -> Self {
         let memory = PhantomData;
         Self { plane, memory }

@@ -17,11 +17,14 @@ pub struct Factor<'a, T> {
 
 impl<T: Element> Factor<'_, T> {
     /// 1 everywhere.
-    pub(crate) const ONE: Self = Self {
-        values: None,
-        uniform: true,
-        by_class: false,
-    };
+    #[inline]
+    pub(crate) fn one() -> Self {
+        Self {
+            values: None,
+            uniform: true,
+            by_class: false,
+        }
+    }
 
     /// Copies the values of a stretch of units.
     fn copy(&self, sample: usize, units: Range<usize>, to: &mut [T]) {

@@ -86,14 +86,15 @@ impl<'p, 'a, T: Element> UnitScales<'p, 'a, T> {
         }
     }
 
-    /// The factors of all units where they have the same; the inner `None` where these mask them.
+    /// What all units' derivatives are multiplied by where they have the same factors, 0 if these mask
+    /// them.
     #[inline(always)]
-    pub(crate) fn of_all(&self) -> Option<Option<UnitScale<T>>> {
-        self.all
+    pub(crate) fn grad_of_all(&self) -> Option<f64> {
+        self.all.map(|all| all.map_or(0.0, |scale| scale.grad))
     }
 
-    /// Writes the losses of some units of a sample where each is wanted, in whose places they are
-    /// scaled for that, and adds their terms to a sum, one by one.
+    /// Adds the terms of some units of a sample to `sum`, one by one, and writes their losses where each
+    /// is wanted; zeros for what is masked. What is left in `losses` is of no use.
     pub(crate) fn emit<const K: usize>(
         &self,
         outputs: &mut Outputs<'_, T, K>,
@@ -102,6 +103,7 @@ impl<'p, 'a, T: Element> UnitScales<'p, 'a, T> {
         losses: &mut [T],
         sum: &mut f64,
     ) {
+        assert_eq!(units.len(), losses.len());
         match self.all {
             None => {
                 for (unit, &loss) in units.zip(&*losses) {

@@ -11,7 +11,7 @@ use crate::tensor::{Source, Tensor};
 pub trait ClassLabel<T>: Copy + Sync + 'static {
     /// Checks the labels' shape and values and lays them out.
     fn check<'a>(
-        label: &Tensor<'a, Self>,
+        label: Tensor<'a, Self>,
         shapes: &Shapes<'_>,
         grid: &Grid<'_>,
     ) -> Result<RowLabel<'a, T>, Error>;
@@ -21,27 +21,18 @@ macro_rules! integer_labels {
     ($($integer:ty)*) => {$(
         impl<T> ClassLabel<T> for $integer {
             fn check<'a>(
-                label: &Tensor<'a, Self>,
+                label: Tensor<'a, Self>,
                 shapes: &Shapes<'_>,
                 grid: &Grid<'_>,
             ) -> Result<RowLabel<'a, T>, Error> {
                 shapes.check_each_loss("label", label.shape)?;
-                let label = Source::of_units(&shapes.spread(*label), grid);
-                let classes = shapes.row_len;
-                let samples = if grid.units == 0 { 0 } else { grid.samples };
+                let label = Source::of_units(shapes.spread(label), grid);
+                let classes = grid.row_len;
                 let fits = |class| usize::try_from(class).is_ok_and(|class| class < classes);
-                for sample in 0..samples {
-                    let mut all_fit = true;
-                    label.for_each(sample, 0..grid.units, |class| all_fit &= fits(class));
-                    if all_fit {
-                        continue;
-                    }
-                    let mut units = 0..grid.units;
-                    let unit = units.find(|&unit| !fits(label.get(sample, unit)));
-                    let unit = unit.expect("one of them does not fit");
+                if let Some((sample, unit, class)) = label.first_refused(fits) {
                     return Err(Error::Label {
                         index: shapes.label_index(grid, sample, unit),
-                        found: label.get(sample, unit).to_string(),
+                        found: class.to_string(),
                         classes,
                     });
                 }
@@ -57,7 +48,7 @@ macro_rules! share_labels {
     ($($float:ty)*) => {$(
         impl ClassLabel<$float> for $float {
             fn check<'a>(
-                label: &Tensor<'a, Self>,
+                label: Tensor<'a, Self>,
                 shapes: &Shapes<'_>,
                 grid: &Grid<'_>,
             ) -> Result<RowLabel<'a, $float>, Error> {

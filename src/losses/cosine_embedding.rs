@@ -102,7 +102,7 @@ impl<T: Element, I: SignLabel<T>> Problem<T, 2> for CosineEmbedding<'_, I> {
         shapes: &Shapes<'_>,
         grid: &Grid<'_>,
     ) -> Result<Inputs<'c, Self, T, 2>, Error> {
-        Ok((I::check(&self.label, shapes, grid)?, shapes.row_len))
+        Ok((I::check(self.label, shapes, grid)?, grid.row_len))
     }
 }
 

@@ -133,7 +133,7 @@ impl<T: Element> Problem<T> for KlDiv<'_, T> {
         grid: &Grid<'_>,
     ) -> Result<Inputs<'c, Self, T>, Error> {
         checks::shape("label", self.label.shape, shapes.pred)?;
-        Ok((Source::of_rows(&self.label, grid), shapes.row_len))
+        Ok((Source::of_rows(self.label, grid), grid.row_len))
     }
 }
 

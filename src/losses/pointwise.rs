@@ -55,6 +55,6 @@ where
         grid: &Grid<'_>,
     ) -> Result<Inputs<'c, Self, T>, Error> {
         checks::shape("label", self.label.shape, shapes.pred)?;
-        Ok([Source::of_units(&self.label, grid)])
+        Ok([Source::of_units(self.label, grid)])
     }
 }

@@ -120,14 +120,14 @@ impl<T: Element> Problem<T> for SigmoidBce<'_, T> {
         grid: &Grid<'_>,
     ) -> Result<Inputs<'c, Self, T>, Error> {
         checks::shape("label", self.label.shape, shapes.pred)?;
-        let pos_weight = match &self.pos_weight {
+        let pos_weight = match self.pos_weight {
             Some(pos_weight) => {
                 shapes.check_broadcast("pos_weight", pos_weight)?;
                 Some(Source::of_units(pos_weight, grid))
             }
             None => None,
         };
-        Ok((Source::of_units(&self.label, grid), pos_weight))
+        Ok((Source::of_units(self.label, grid), pos_weight))
     }
 }
 

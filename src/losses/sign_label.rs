@@ -10,7 +10,7 @@ use crate::tensor::{Source, Tensor};
 pub trait SignLabel<T>: Copy + Sync + 'static {
     /// Checks the labels' shape and values and lays them out.
     fn check<'a>(
-        label: &Tensor<'a, Self>,
+        label: Tensor<'a, Self>,
         shapes: &Shapes<'_>,
         grid: &Grid<'_>,
     ) -> Result<Signs<'a, T>, Error>;
@@ -37,24 +37,18 @@ impl<T: Copy + PartialOrd + Default> Signs<'_, T> {
 
 /// Labels laid out, every one of them accepted by `is_sign`.
 fn lay_out<'a, L: Copy + ToString>(
-    label: &Tensor<'a, L>,
+    label: Tensor<'a, L>,
     shapes: &Shapes<'_>,
     grid: &Grid<'_>,
     is_sign: impl Fn(L) -> bool,
 ) -> Result<Source<'a, L>, Error> {
     shapes.check_each_loss("label", label.shape)?;
-    let labels = Source::of_units(&shapes.spread(*label), grid);
-    let samples = if grid.units == 0 { 0 } else { grid.samples };
-    for sample in 0..samples {
-        for unit in 0..grid.units {
-            let found = labels.get(sample, unit);
-            if !is_sign(found) {
-                return Err(Error::Sign {
-                    index: shapes.label_index(grid, sample, unit),
-                    found: found.to_string(),
-                });
-            }
-        }
+    let labels = Source::of_units(shapes.spread(label), grid);
+    if let Some((sample, unit, found)) = labels.first_refused(is_sign) {
+        return Err(Error::Sign {
+            index: shapes.label_index(grid, sample, unit),
+            found: found.to_string(),
+        });
     }
     Ok(labels)
 }
@@ -63,7 +57,7 @@ macro_rules! integer_signs {
     ($($integer:ty)*) => {$(
         impl<T> SignLabel<T> for $integer {
             fn check<'a>(
-                label: &Tensor<'a, Self>,
+                label: Tensor<'a, Self>,
                 shapes: &Shapes<'_>,
                 grid: &Grid<'_>,
             ) -> Result<Signs<'a, T>, Error> {
@@ -80,7 +74,7 @@ macro_rules! float_signs {
     ($($float:ty)*) => {$(
         impl SignLabel<$float> for $float {
             fn check<'a>(
-                label: &Tensor<'a, Self>,
+                label: Tensor<'a, Self>,
                 shapes: &Shapes<'_>,
                 grid: &Grid<'_>,
             ) -> Result<Signs<'a, $float>, Error> {

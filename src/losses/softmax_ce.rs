@@ -133,7 +133,7 @@ impl<T: Element, I: ClassLabel<T>> Problem<T> for SoftmaxCe<'_, I> {
         shapes: &Shapes<'_>,
         grid: &Grid<'_>,
     ) -> Result<Inputs<'c, Self, T>, Error> {
-        Ok((I::check(&self.label, shapes, grid)?, shapes.row_len))
+        Ok((I::check(self.label, shapes, grid)?, grid.row_len))
     }
 }
 

@@ -99,10 +99,10 @@ impl<T: Element> Problem<T, 3> for Triplet {
 
     fn check<'c>(
         &'c self,
-        shapes: &Shapes<'_>,
-        _: &Grid<'_>,
+        _: &Shapes<'_>,
+        grid: &Grid<'_>,
     ) -> Result<Inputs<'c, Self, T, 3>, Error> {
-        Ok(((), shapes.row_len))
+        Ok(((), grid.row_len))
     }
 }
 

@@ -111,7 +111,7 @@ impl<T: Float, S: Isa> Lanes<T, S> {
         self.simd
     }
 
-    /// The largest lane, none of them being NaN; where it is a zero, that of either sign.
+    /// The largest lane, none of them being NaN; a zero is the positive one.
     #[inline(always)]
     pub fn largest(self) -> T {
         #[inline(always)]
@@ -120,7 +120,8 @@ impl<T: Float, S: Isa> Lanes<T, S> {
             unroll!(k in 1..Lanes::<T, S>::REGISTERS => {
                 most = T::max(simd, lanes.registers.get(k), most);
             });
-            T::largest(simd, most)
+            // Instruction sets differ in which zero is the larger.
+            T::largest(simd, T::add(simd, most, T::splat(simd, T::ZERO)))
         }
         run!(largest::<T, S>, self.simd, &self)
     }

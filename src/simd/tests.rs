@@ -480,6 +480,12 @@ impl<T: Number> Kernel for Largest<T> {
     type Output = ();
 
     fn run<S: Isa>(self, simd: S) {
+        let zeros: Vec<T> = (0..T::LANES)
+            .map(|lane| T::of(if lane % 3 == 0 { 0.0 } else { -0.0 }))
+            .collect();
+        for zeros in [zeros, vec![T::of(-0.0); T::LANES]] {
+            assert_same(&[Lanes::load(simd, &zeros).largest()], &[T::ZERO], "zeros");
+        }
         for position in 0..T::LANES {
             let mut values = vec![T::of(f32::NEG_INFINITY); T::LANES];
             assert_same(

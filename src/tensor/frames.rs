@@ -30,7 +30,7 @@ unsafe impl<T: Sync> Sync for Frames<'_, T> {}
 
 impl<'a, T: Copy> Frames<'a, T> {
     /// Frames to read.
-    pub(crate) fn read(tensor: &Tensor<'a, T>, axes: Axes) -> Self {
+    pub(crate) fn read(tensor: Tensor<'a, T>, axes: Axes) -> Self {
         let strides = axes.map(|axis| tensor.strides[axis]);
         let [samples, frames, classes] = axes.map(|axis| tensor.shape[axis]);
         Self {
@@ -47,7 +47,7 @@ impl<'a, T: Copy> Frames<'a, T> {
     }
 
     /// Frames to read and as many to write elsewhere.
-    pub(crate) fn copy(tensor: &Tensor<'a, T>, target: TensorMut<'a, T>, axes: Axes) -> Self {
+    pub(crate) fn copy(tensor: Tensor<'a, T>, target: TensorMut<'a, T>, axes: Axes) -> Self {
         assert!(tensor.shape == target.shape);
         Self {
             target: target.base,

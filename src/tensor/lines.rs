@@ -85,6 +85,12 @@ impl<'a, T: Float> Lines<'a, T> {
         }
     }
 
+    /// How many lines there are.
+    #[inline(always)]
+    pub(crate) fn count(&self) -> usize {
+        self.lines
+    }
+
     /// How many values a line has.
     #[inline(always)]
     pub(crate) fn line_len(&self) -> usize {

@@ -1,4 +1,3 @@
-use super::SLAB;
 use super::tree::{self, Products, TREE};
 use crate::Exec;
 use crate::drivers::Gathered;
@@ -10,6 +9,9 @@ use core::ops::Range;
 
 /// Rows that share what is read of the others.
 const OWN: usize = 32;
+
+/// Entries of rows that are worked on at a time: a whole number of trees, and of vectors.
+const SLAB: usize = 128;
 
 /// Writes minus the squared distance between each of `rows` of `own` and every one of `others` rows
 /// of `other`: a row of the matrix for each of `rows`. Rows have `len` entries.

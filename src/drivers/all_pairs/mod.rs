@@ -7,10 +7,8 @@
 
 mod distances;
 mod pull;
+mod tile;
 mod tree;
 
 pub(crate) use distances::distances;
 pub(crate) use pull::{Kept, Matrix, pull_columns, pull_rows};
-
-/// Entries of rows that are worked on at a time: a whole number of trees, and of vectors.
-const SLAB: usize = 128;

@@ -1,23 +1,12 @@
-use super::tree::{self, Products, TREE};
-use crate::Exec;
+use super::tile::{Own, SIDE, SLAB, Slabs, Tile, VECTORS};
+use super::tree::TREE;
 use crate::drivers::terms::SUM_BLOCK;
 use crate::element::Element;
 use crate::parallel::{self, for_each_part};
-use crate::simd::{Isa, Kernel, Lanes, Sum, dispatch, prefetch};
+use crate::simd::{Isa, Kernel, Sum, dispatch, prefetch};
 use crate::tensor::{Source, Target};
+use crate::{Exec, Threading};
 use core::ops::Range;
-
-/// Rows that share what is read of the others.
-const OWN: usize = 32;
-
-/// Entries of rows that are worked on at a time: so few that the sums of all own rows stay near.
-const SLAB: usize = 64;
-
-/// Other rows that are read at a time, a whole number of trees.
-const TILE: usize = OWN;
-
-/// Vectors of a slab, where they have the fewest lanes.
-const VECTORS: usize = SLAB / 8;
 
 /// The derivatives of a loss with respect to minus the squared distances between some rows of one
 /// operand and all rows of another.
@@ -42,19 +31,27 @@ pub(crate) fn pull_rows<T: Element>(
     grad: Target<'_, T>,
 ) {
     let cost = matrix.columns.saturating_mul(len.max(1));
-    for_each_part(exec, matrix.rows.clone(), grad, OWN, cost, &|rows, grad| {
-        let pull = Pull::<_, true> {
-            matrix,
-            own,
-            own_rows: rows,
-            other,
-            first_other: 0,
-            len,
-            grad,
-            before: Before::Nothing,
-        };
-        dispatch(exec.level, pull);
-    });
+    let most = part_of(exec, matrix.rows.len());
+    for_each_part(
+        exec,
+        matrix.rows.clone(),
+        grad,
+        most,
+        cost,
+        &|rows, grad| {
+            let pull = Pull::<_, true> {
+                matrix,
+                own,
+                own_rows: rows,
+                other,
+                first_other: 0,
+                len,
+                grad,
+                before: Before::Nothing,
+            };
+            dispatch(exec.level, pull);
+        },
+    );
 }
 
 /// Where gradients that are made in several parts are kept until the last.
@@ -80,9 +77,10 @@ pub(crate) fn pull_columns<T: Element>(
 ) {
     let cost = matrix.rows.len().saturating_mul(len.max(1));
     let all = 0..matrix.columns;
+    let most = part_of(exec, matrix.columns);
     match kept {
         Kept::InPlace { adds } => {
-            for_each_part(exec, all, grad, OWN, cost, &|rows, grad| {
+            for_each_part(exec, all, grad, most, cost, &|rows, grad| {
                 let pull = Pull::<_, false> {
                     matrix,
                     own,
@@ -112,24 +110,40 @@ pub(crate) fn pull_columns<T: Element>(
                 values,
                 columns: len,
             };
-            for_each_part(exec, all, (grad, kept), OWN, cost, &|rows, (grad, kept)| {
-                let pull = Pull::<_, false> {
-                    matrix,
-                    own,
-                    own_rows: rows,
-                    other,
-                    first_other: matrix.rows.start,
-                    len,
-                    grad,
-                    before: Before::Apart {
-                        values: kept.values,
-                        is_last,
-                    },
-                };
-                dispatch(exec.level, pull);
-            });
+            for_each_part(
+                exec,
+                all,
+                (grad, kept),
+                most,
+                cost,
+                &|rows, (grad, kept)| {
+                    let pull = Pull::<_, false> {
+                        matrix,
+                        own,
+                        own_rows: rows,
+                        other,
+                        first_other: matrix.rows.start,
+                        len,
+                        grad,
+                        before: Before::Apart {
+                            values: kept.values,
+                            is_last,
+                        },
+                    };
+                    dispatch(exec.level, pull);
+                },
+            );
         }
     }
+}
+
+/// How many of some rows are pulled at a time: fewer where threads would be left without any.
+fn part_of(exec: Exec, rows: usize) -> usize {
+    let threads = match exec.threading {
+        Threading::Serial => 1,
+        Threading::Auto => rayon::current_num_threads(),
+    };
+    rows.div_ceil(threads).next_multiple_of(8).clamp(8, SIDE)
 }
 
 /// What parts before this one have made of the gradients of a few rows.
@@ -154,17 +168,6 @@ struct Pull<'p, 'a, T, const ROWS: bool> {
     before: Before<'p>,
 }
 
-/// What is known of some other rows.
-struct Tile<T> {
-    /// Their derivatives for each own row; of rows of the matrix row by row of these, of columns the
-    /// other way round.
-    weights: [[T; TILE]; OWN],
-    /// How many there are.
-    count: usize,
-    /// Whether each takes part.
-    takes_part: [bool; TILE],
-}
-
 impl<T: Element, const ROWS: bool> Pull<'_, '_, T, ROWS> {
     fn others(&self) -> usize {
         match ROWS {
@@ -173,29 +176,9 @@ impl<T: Element, const ROWS: bool> Pull<'_, '_, T, ROWS> {
         }
     }
 
-    fn tile(&self, start: usize) -> Tile<T> {
-        let mut tile = Tile {
-            weights: [[T::ZERO; TILE]; OWN],
-            count: TILE.min(self.others() - start),
-            takes_part: [false; TILE],
-        };
-        let (count, columns) = (tile.count, self.matrix.columns);
-        if ROWS {
-            tile.takes_part[..count].fill(true);
-            for (own, weights) in self.own_rows.clone().zip(&mut tile.weights) {
-                let row = (own - self.matrix.rows.start) * columns;
-                let values = &self.matrix.values[row + start..][..count];
-                weights[..count].copy_from_slice(values);
-            }
-            return tile;
-        }
-        for k in 0..count {
-            let row = (start + k) * columns;
-            tile.takes_part[k] = self.matrix.takes_part[start + k] != T::ZERO;
-            let values = &self.matrix.values[row..][self.own_rows.clone()];
-            tile.weights[k][..values.len()].copy_from_slice(values);
-        }
-        tile
+    fn tile(&self, start: usize) -> Tile<T, ROWS> {
+        let count = SIDE.min(self.others() - start);
+        Tile::new(&self.matrix, &self.own_rows, start..start + count)
     }
 
     /// Adds what was pulled of a slab of an own row to what parts before have made, and writes the
@@ -248,58 +231,13 @@ impl<T: Element, const ROWS: bool> Kernel for Pull<'_, '_, T, ROWS> {
 
     #[inline(always)]
     fn run<S: Isa>(mut self, simd: S) {
-        let mut own_slab = [[T::ZERO; SLAB]; OWN];
-        let mut panel = [[T::ZERO; SLAB]; TILE];
-        let mut at = 0;
-        while at < self.len {
-            let entries = at..self.len.min(at + SLAB);
-            for (own, slab) in self.own_rows.clone().zip(&mut own_slab) {
-                copy(self.own, own, &entries, slab);
+        let (mut own, mut panel) = ([[T::ZERO; SLAB]; SIDE], [[T::ZERO; SLAB]; SIDE]);
+        for start in (0..self.len).step_by(SLAB) {
+            let entries = start..self.len.min(start + SLAB);
+            for (row, slab) in self.own_rows.clone().zip(&mut own) {
+                copy(self.own, row, &entries, slab);
             }
-            // What some trees have pulled, and what all before them have: gathered as in `Gathered`.
-            let mut some = [[Sum::zero(simd); VECTORS]; OWN];
-            let mut sums = [[Sum::zero(simd); VECTORS]; OWN];
-            let mut gathered = 0;
-            let mut start = 0;
-            while start < self.others() {
-                let tile = self.tile(start);
-                for (k, row) in panel[..tile.count].iter_mut().enumerate() {
-                    let other = self.first_other + start + k;
-                    copy(self.other, other, &entries, row);
-                    // The processor itself does not look for pieces of rows that lie apart.
-                    if start + k + TILE < self.others() && self.other.classes_contiguous() {
-                        let next = self.other.row(0, other + TILE, entries.clone(), &mut []);
-                        for line in (0..size_of_val(next)).step_by(64) {
-                            prefetch(simd, next, line);
-                        }
-                    }
-                }
-                let pulls = tile.takes_part.iter().all(|&takes_part| takes_part);
-                let (trees, _) = panel.as_chunks::<TREE>();
-                for (tree, panel) in trees.iter().enumerate() {
-                    for (own, slab) in own_slab[..self.own_rows.len()].iter().enumerate() {
-                        let pull = Tree::<_, ROWS> {
-                            tile: &tile,
-                            panel,
-                            first: tree * TREE,
-                            own,
-                            slab,
-                            len: entries.len(),
-                        };
-                        if pulls {
-                            pull.add::<_, true>(simd, &mut some[own]);
-                        } else {
-                            pull.add::<_, false>(simd, &mut some[own]);
-                        }
-                    }
-                    gathered += 1;
-                    if gathered % SUM_BLOCK == 0 {
-                        settle(simd, &mut sums, &mut some);
-                    }
-                }
-                start += tile.count;
-            }
-            settle(simd, &mut sums, &mut some);
+            let sums = self.sums(simd, &entries, &own, &mut panel);
             for (number, sums) in sums[..self.own_rows.len()].iter().enumerate() {
                 let own = self.own_rows.start + number;
                 let mut pulled = [0.0; SLAB];
@@ -312,25 +250,85 @@ impl<T: Element, const ROWS: bool> Kernel for Pull<'_, '_, T, ROWS> {
                 }
                 self.emit(own, number, &entries, &mut pulled);
             }
-            at = entries.end;
         }
     }
 }
 
-/// Adds the sums of some trees to those of all.
+/// The sums of a slab of each own row.
+type Sums<S> = [[Sum<S>; VECTORS]; SIDE];
+
+impl<T: Element, const ROWS: bool> Pull<'_, '_, T, ROWS> {
+    /// What all other rows pull on slabs of the own ones: trees are gathered by as many as
+    /// [`Gathered`](crate::drivers::Gathered) does, but all sums are at the same tree.
+    #[inline(always)]
+    fn sums<S: Isa>(
+        &self,
+        simd: S,
+        entries: &Range<usize>,
+        own: &Slabs<T>,
+        panel: &mut Slabs<T>,
+    ) -> Sums<S> {
+        let rows = self.own_rows.len();
+        let vectors = entries.len().div_ceil(T::LANES);
+        let mut some = [[Sum::zero(simd); VECTORS]; SIDE];
+        let mut sums = some;
+        let mut gathered = 0;
+        for start in (0..self.others()).step_by(SIDE) {
+            let tile = self.tile(start);
+            self.read(simd, start..start + tile.count(), entries, panel);
+            for first in (0..SIDE).step_by(TREE) {
+                for (number, (slab, some)) in own[..rows].iter().zip(&mut some).enumerate() {
+                    let len = entries.len();
+                    let own = Own { number, slab, len };
+                    tile.add(simd, panel, first, own, some);
+                }
+                gathered += 1;
+                if gathered % SUM_BLOCK == 0 {
+                    settle(simd, &mut sums[..rows], &mut some[..rows], vectors);
+                }
+            }
+        }
+        settle(simd, &mut sums[..rows], &mut some[..rows], vectors);
+        sums
+    }
+
+    /// Copies some entries of other rows, and asks for those that are read next: the processor itself
+    /// does not look for pieces of rows that lie apart.
+    #[inline(always)]
+    fn read<S: Isa>(
+        &self,
+        simd: S,
+        others: Range<usize>,
+        entries: &Range<usize>,
+        panel: &mut Slabs<T>,
+    ) {
+        for (other, slab) in others.zip(panel) {
+            copy(self.other, self.first_other + other, entries, slab);
+            let next = other + SIDE;
+            if next < self.others() && self.other.classes_contiguous() {
+                let row = self.first_other + next;
+                let next = self.other.row(0, row, entries.clone(), &mut []);
+                for line in (0..size_of_val(next)).step_by(64) {
+                    prefetch(simd, next, line);
+                }
+            }
+        }
+    }
+}
+
+/// Adds the sums of some trees to those of all, the first vectors of each.
 #[inline(always)]
 fn settle<S: Isa>(
     simd: S,
-    sums: &mut [[Sum<S>; VECTORS]; OWN],
-    some: &mut [[Sum<S>; VECTORS]; OWN],
+    sums: &mut [[Sum<S>; VECTORS]],
+    some: &mut [[Sum<S>; VECTORS]],
+    vectors: usize,
 ) {
-    for (sum, some) in sums
-        .as_flattened_mut()
-        .iter_mut()
-        .zip(some.as_flattened_mut())
-    {
-        *sum = sum.plus(*some);
-        *some = Sum::zero(simd);
+    for (sums, some) in sums.iter_mut().zip(some) {
+        for (sum, some) in sums[..vectors].iter_mut().zip(some) {
+            *sum = sum.plus(*some);
+            *some = Sum::zero(simd);
+        }
     }
 }
 
@@ -341,84 +339,5 @@ fn copy<T: Element>(from: &Source<'_, T>, row: usize, entries: &Range<usize>, to
         to.copy_from_slice(from.row(0, row, entries.clone(), &mut []));
     } else {
         from.copy_row(0, row, entries.clone(), to);
-    }
-}
-
-/// What the other rows of one tree of a tile pull on a slab of an own row.
-struct Tree<'t, T, const ROWS: bool> {
-    tile: &'t Tile<T>,
-    /// The slabs of these rows.
-    panel: &'t [[T; SLAB]; TREE],
-    /// The first of them.
-    first: usize,
-    own: usize,
-    slab: &'t [T; SLAB],
-    /// Entries in the slab; behind them anything may stand.
-    len: usize,
-}
-
-impl<T: Element, const ROWS: bool> Tree<'_, T, ROWS> {
-    /// Adds it to the sums. `ALL` if all of the tile's rows take part.
-    #[inline(always)]
-    fn add<S: Isa, const ALL: bool>(&self, simd: S, sums: &mut [Sum<S>; VECTORS]) {
-        for (sum, at) in sums.iter_mut().zip((0..self.len).step_by(T::LANES)) {
-            let terms = Differences::<_, _, ROWS, ALL> {
-                own: Lanes::load(simd, &self.slab[at..]),
-                tree: self,
-                at,
-            };
-            sum.add(tree::sum(&terms));
-        }
-    }
-
-    #[inline(always)]
-    fn weight(&self, k: usize) -> T {
-        match ROWS {
-            true => self.tile.weights[self.own][self.first + k],
-            false => self.tile.weights[self.first + k][self.own],
-        }
-    }
-}
-
-struct Differences<'d, 't, T: Element, S: Isa, const ROWS: bool, const ALL: bool> {
-    own: Lanes<T, S>,
-    tree: &'d Tree<'t, T, ROWS>,
-    at: usize,
-}
-
-impl<T: Element, S: Isa, const ROWS: bool, const ALL: bool> Differences<'_, '_, T, S, ROWS, ALL> {
-    #[inline(always)]
-    fn takes_part(&self, k: usize) -> bool {
-        ALL || self.tree.tile.takes_part[self.tree.first + k]
-    }
-
-    #[inline(always)]
-    fn difference(&self, k: usize) -> Lanes<T, S> {
-        Lanes::load(self.own.simd(), &self.tree.panel[k][self.at..]) - self.own
-    }
-
-    #[inline(always)]
-    fn weight(&self, k: usize) -> Lanes<T, S> {
-        Lanes::splat(self.own.simd(), self.tree.weight(k))
-    }
-}
-
-impl<T: Element, S: Isa, const ROWS: bool, const ALL: bool> Products<T, S>
-    for Differences<'_, '_, T, S, ROWS, ALL>
-{
-    #[inline(always)]
-    fn product(&self, k: usize) -> Lanes<T, S> {
-        match self.takes_part(k) {
-            true => self.difference(k) * self.weight(k),
-            false => self.own.splat_like(0.0),
-        }
-    }
-
-    #[inline(always)]
-    fn plus(&self, k: usize, sum: Lanes<T, S>) -> Lanes<T, S> {
-        match self.takes_part(k) {
-            true => self.difference(k).mul_add(self.weight(k), sum),
-            false => sum,
-        }
     }
 }

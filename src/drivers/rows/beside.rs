@@ -262,8 +262,8 @@ where
     ) -> [Lanes<T, S>; 3] {
         let normalise = self.rows.loss.normalises();
         let (mut scales, mut shares) = ([0.0; 16], [1.0; 16]);
-        match self.scales.of_all() {
-            Some(all) => scales = [all.map_or(0.0, |scale| scale.grad); 16],
+        match self.scales.grad_of_all() {
+            Some(grad) => scales = [grad; 16],
             None => {
                 let mut place = at;
                 for scale in &mut scales[..count] {
@@ -482,11 +482,11 @@ fn copy_in<T: Element, S: Isa>(
     to: &mut [T],
 ) {
     let rows = columns.line_len();
-    for (class, to) in classes.clone().zip(to.chunks_exact_mut(width)) {
-        // Behind the last class, the first ones of the rows that are taken next.
+    for (class, to) in classes.zip(to.chunks_exact_mut(width)) {
+        // Behind the last class of all, the first ones of the rows that are taken next.
         let (mut next, mut behind) = (class + CLASSES_AHEAD, 0);
-        if next >= classes.end {
-            (next, behind) = (next - classes.len(), rows);
+        if next >= columns.count() {
+            (next, behind) = (next % columns.count(), rows);
         }
         let mut at = 0;
         while rows - at >= T::LANES {

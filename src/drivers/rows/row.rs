@@ -217,8 +217,7 @@ pub(super) fn max<T: Element, S: Isa>(simd: S, run: &InOut<'_, T>) -> T {
     }
     let [a, b, c, d] = most;
     let lanes = a.max(b).max(c.max(d));
-    // The order of comparison decides which zero is found; this makes it the positive one.
-    T::from_f64(lanes.largest().to_f64() + 0.0)
+    lanes.largest()
 }
 
 /// The position of the first value that equals `value`.

@@ -237,8 +237,8 @@ impl<'a, T: Element, D: Dimension> CtcCall<'a, T, D> {
         grad: Option<TensorMut<'_, T>>,
     ) -> Result<(), Error> {
         let pred = match grad {
-            None => Given::Read(&self.pred),
-            Some(grad) => Given::Copy(&self.pred, grad),
+            None => Given::Read(self.pred),
+            Some(grad) => Given::Copy(self.pred, grad),
         };
         run(&self.settings, pred, loss)
     }
@@ -327,9 +327,8 @@ impl<'c, T: Element> Checked<'c, T> {
         if let Some(status) = &tools.status {
             checks::shape("status", status.shape, &shapes.samples)?;
         }
-        let sample_weight =
-            shapes.factor("sample_weight", settings.sample_weight.as_ref(), false)?;
-        let upstream = shapes.factor("upstream", settings.upstream.as_ref(), shapes.scalar)?;
+        let sample_weight = shapes.factor("sample_weight", settings.sample_weight, false)?;
+        let upstream = shapes.factor("upstream", settings.upstream, shapes.scalar)?;
         Ok(Self {
             factors: Factors {
                 sample_weight,
@@ -350,7 +349,7 @@ impl Shapes {
     fn factor<'c, T: Element>(
         &self,
         argument: &'static str,
-        tensor: Option<&Tensor<'c, T>>,
+        tensor: Option<Tensor<'c, T>>,
         scalar: bool,
     ) -> Result<Option<Source<'c, T>>, Error> {
         let Some(tensor) = tensor else {
@@ -361,11 +360,11 @@ impl Shapes {
         spread[self.axes[0]] = samples;
         let broadcast = if scalar { [1; 3] } else { spread };
         let found = if tensor.spreads_over(&broadcast) {
-            *tensor
+            tensor
         } else if scalar && tensor.shape.is_empty() {
-            tensor.lacking(AxisSet::ALL)
+            tensor.lacking(AxisSet::All)
         } else if !scalar && tensor.shape == self.samples {
-            tensor.lacking(AxisSet::all_but(self.axes[0]))
+            tensor.lacking(AxisSet::AllBut(self.axes[0]))
         } else {
             if scalar {
                 checks::shape(argument, tensor.shape, &[])?;
@@ -378,15 +377,15 @@ impl Shapes {
                 samples,
             });
         };
-        let grid = Grid::new(&spread, Some(self.axes[0]), AxisSet::NONE);
-        Ok(Some(Source::of_units(&found, &grid)))
+        let grid = Grid::new(&spread, Some(self.axes[0]), AxisSet::None);
+        Ok(Some(Source::of_units(found, &grid)))
     }
 }
 
 /// Checks everything, then computes.
 fn run<T: Element>(
     settings: &Settings<'_, T>,
-    pred: Given<'_, '_, T>,
+    pred: Given<'_, T>,
     loss: Option<TensorMut<'_, T>>,
 ) -> Result<(), Error> {
     let mut tools = settings.tools.borrow_mut();
@@ -410,7 +409,7 @@ fn run<T: Element>(
         Given::InPlace(pred) => Frames::in_place(pred, axes),
     };
     let Tools { workspace, status } = &mut *tools;
-    let samples = Grid::new(&shapes.samples, Some(0), AxisSet::NONE);
+    let samples = Grid::new(&shapes.samples, Some(0), AxisSet::None);
     let mut outcome = Outcome {
         sum: 0.0,
         loss: None,
@@ -421,7 +420,7 @@ fn run<T: Element>(
     let mut scalar = None;
     match loss {
         Some(loss) if shapes.scalar => {
-            let one = Grid::new(&[], None, AxisSet::NONE);
+            let one = Grid::new(&[], None, AxisSet::None);
             scalar = Some(Target::of_samples(loss, &one));
         }
         Some(loss) => outcome.loss = Some(Target::of_samples(loss, &samples)),

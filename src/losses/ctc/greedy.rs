@@ -73,7 +73,7 @@ impl CtcGreedy {
         let [samples, frames, classes] = axes.map(|axis| pred.shape[axis]);
         let blank = super::labels::blank(self.blank, classes)?;
         super::labels::check_lengths("pred_lengths", lengths.as_ref(), samples, frames)?;
-        let mut all = Frames::read(&pred, axes);
+        let mut all = Frames::read(pred, axes);
         // Nothing is read of an empty batch, however many its classes.
         let read = if samples == 0 || frames == 0 {
             0

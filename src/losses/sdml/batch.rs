@@ -195,8 +195,8 @@ fn split<'r, T: Element>(
                 grad.as_source().copy_row(0, row, 0..len, place);
             }
             let copy = Tensor::of_slice(copy, 0, (shape, strides));
-            let grid = Grid::new(shape, None, AxisSet::one(1));
-            (Source::of_rows(&copy, &grid), Some(grad))
+            let grid = Grid::new(shape, None, AxisSet::One(1));
+            (Source::of_rows(copy, &grid), Some(grad))
         }
     }
 }
@@ -222,14 +222,14 @@ impl<T: Element> Rooms<'_, T> {
     ) {
         let count = rows.len();
         let shape = [count, vectors];
-        let grid = Grid::new(&shape, None, AxisSet::one(1));
+        let grid = Grid::new(&shape, None, AxisSet::One(1));
         let rows_apart: (&[usize], &[isize]) = (&shape, &[vectors as isize, 1]);
         // One value for each row.
         let column: (&[usize], &[isize]) = (&shape[..1], &[1]);
         let factor = |values| {
-            let values = Tensor::of_slice(values, 0, column).lacking(AxisSet::one(1));
+            let values = Tensor::of_slice(values, 0, column).lacking(AxisSet::One(1));
             Factor {
-                values: Some(Source::of_units(&values, &grid)),
+                values: Some(Source::of_units(values, &grid)),
                 uniform: false,
                 by_class: false,
             }
@@ -253,10 +253,10 @@ impl<T: Element> Rooms<'_, T> {
             Operand::InPlace(Target::of_rows(matrix, &grid))
         } else {
             let matrix = Tensor::of_slice(matrix, 0, rows_apart);
-            Operand::Read(Source::of_rows(&matrix, &grid))
+            Operand::Read(Source::of_rows(matrix, &grid))
         };
         let losses = TensorMut::of_slice(&mut self.losses[..count], column);
-        let losses = losses.lacking(AxisSet::one(1));
+        let losses = losses.lacking(AxisSet::One(1));
         let mut outputs = Outputs {
             operands: [logits],
             each: Some(Target::of_units(losses, &grid)),
@@ -266,7 +266,7 @@ impl<T: Element> Rooms<'_, T> {
             CrossEntropy { normalise: true },
             Work {
                 plan: &plan,
-                inputs: (RowLabel::Shares(Source::of_rows(&shares, &grid)), vectors),
+                inputs: (RowLabel::Shares(Source::of_rows(shares, &grid)), vectors),
                 outputs: &mut outputs,
             },
         );

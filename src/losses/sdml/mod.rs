@@ -159,12 +159,12 @@ impl<T: Element> Problem<T, 2> for Sdml<'_> {
 
     fn check<'c>(
         &'c self,
-        shapes: &Shapes<'_>,
+        _: &Shapes<'_>,
         grid: &Grid<'_>,
     ) -> Result<Inputs<'c, Self, T, 2>, Error> {
         Ok(Batch {
             vectors: grid.units,
-            len: shapes.row_len,
+            len: grid.row_len,
             bytes: 0,
             memory: match &self.workspace {
                 Some(lent) => Memory::Lent(RefMut::map(lent.borrow_mut(), |lent| &mut **lent)),
