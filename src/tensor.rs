@@ -219,6 +219,14 @@ impl<T> Plane<T> {
         )
     }
 
+    /// As [`locate`](Self::locate), where the first class is to be read or written. Panics unless the
+    /// plane owns that too.
+    #[inline]
+    fn locate_first(&self, sample: usize, units: Range<usize>) -> (*mut T, usize) {
+        assert!(self.classes.contains(&0));
+        self.locate(sample, units)
+    }
+
     /// Where the first of some classes of a unit lies. Panics unless the plane owns all of them.
     #[inline]
     fn locate_classes(&self, sample: usize, unit: usize, classes: Range<usize>) -> *mut T {
@@ -314,7 +322,7 @@ impl<T> Plane<T> {
         if units.is_empty() {
             return;
         }
-        self.locate(sample, units.clone());
+        self.locate_first(sample, units.clone());
         let stride = self.layout.units().stride();
         let mut unit = units.start;
         while unit < units.end {
@@ -409,7 +417,7 @@ impl<'a, T: Copy> Source<'a, T> {
     /// The value of a unit.
     #[inline]
     pub(crate) fn get(&self, sample: usize, unit: usize) -> T {
-        let (place, _) = self.plane.locate(sample, unit..unit + 1);
+        let (place, _) = self.plane.locate_first(sample, unit..unit + 1);
         // SAFETY: the plane owns the unit, so its element is the array's.
         unsafe { *place }
     }
@@ -434,7 +442,7 @@ impl<'a, T: Copy> Source<'a, T> {
         units: Range<usize>,
         buffer: &'b mut [T],
     ) -> &'b [T] {
-        let (place, neighbours) = self.plane.locate(sample, units.clone());
+        let (place, neighbours) = self.plane.locate_first(sample, units.clone());
         if neighbours == units.len() {
             // SAFETY: the plane owns the units, and they are neighbours.
             unsafe { core::slice::from_raw_parts(place, neighbours) }
@@ -467,8 +475,8 @@ impl<'a, T: Copy> Source<'a, T> {
         if samples.is_empty() {
             return;
         }
-        self.plane.locate(samples.end - 1, unit..unit + 1);
-        let (mut place, _) = self.plane.locate(samples.start, unit..unit + 1);
+        self.plane.locate_first(samples.end - 1, unit..unit + 1);
+        let (mut place, _) = self.plane.locate_first(samples.start, unit..unit + 1);
         for _ in samples {
             // SAFETY: the plane owns the unit of these samples, which lie a stride apart.
             each(unsafe { *place });
@@ -670,7 +678,7 @@ impl<'a, T: Copy> Target<'a, T> {
     /// Sets the value of a unit.
     #[inline]
     pub(crate) fn set(&mut self, sample: usize, unit: usize, value: T) {
-        let (place, _) = self.plane.locate(sample, unit..unit + 1);
+        let (place, _) = self.plane.locate_first(sample, unit..unit + 1);
         // SAFETY: the plane owns the unit.
         unsafe { *place = value }
     }
@@ -689,7 +697,7 @@ impl<'a, T: Copy> Target<'a, T> {
     /// A stretch of units, if they are neighbours in memory.
     #[inline]
     pub(crate) fn stretch(&mut self, sample: usize, units: Range<usize>) -> Option<&mut [T]> {
-        let (place, neighbours) = self.plane.locate(sample, units.clone());
+        let (place, neighbours) = self.plane.locate_first(sample, units.clone());
         // SAFETY: the plane owns the units, and they are neighbours.
         (neighbours == units.len())
             .then(|| unsafe { core::slice::from_raw_parts_mut(place, neighbours) })
