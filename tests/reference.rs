@@ -21,12 +21,13 @@ fn check_length<T: Real>(case: &Case<T>, length: usize, reduction: Reduction, de
         (Unit::Sample, true) => &[&[2, length]],
         (Unit::Sample, false) => &[&[2, length], &[3, length, 2], &[length, 3]],
         (Unit::Row | Unit::Class | Unit::LastRow, true) => &[&[1, length], &[1, length, 3]],
-        // Long rows, and rows side by side with the classes outside.
+        // Long rows, rows side by side with the classes outside, and several rows of few classes.
         (Unit::Row | Unit::Class | Unit::LastRow, false) => {
-            &[&[2, length], &[2, 3, length], &[length, 5]]
+            &[&[2, length], &[2, 3, length], &[length, 5], &[9, length]]
         }
     };
-    for (number, &shape) in shapes.iter().enumerate() {
+    let most = if length > 64 { 3 } else { 4 };
+    for (number, &shape) in shapes.iter().take(most).enumerate() {
         let class_axis = if case.chooses_axis() && number == 1 && shape.len() == 3 {
             1
         } else {

@@ -12,7 +12,7 @@ use core::ops::Range;
 
 /// Classes up to which rows whose classes are neighbours are taken side by side all the same: what is
 /// done once a row costs more than they do.
-const FEW_CLASSES: usize = 32;
+const FEW_CLASSES: usize = 48;
 
 /// Rows from which on it pays to copy them side by side.
 const SEVERAL: usize = 8;
