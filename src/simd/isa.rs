@@ -105,10 +105,11 @@ pub trait Isa: pulp::Simd {
     /// Lanes 0 to 7 and lanes 8 to 15 as f64.
     fn widen(self, lanes: Self::Registers32<Self::f32s>) -> [Self::Registers64<Self::f64s>; 2];
 
-    /// Writes a register past the caches where the instruction set can, else plainly.
+    /// Writes a register past the caches where the instruction set can, else plainly: 16 bytes at a
+    /// time, to which all allocators align.
     ///
     /// # Safety
-    /// `to` is valid for writing a whole register and aligned to its size; a [`fence`](Self::fence)
+    /// `to` is valid for writing a whole register and aligned to 16 bytes; a [`fence`](Self::fence)
     /// must follow before the memory is handed to another thread.
     unsafe fn stream_f32(self, to: *mut f32, register: Self::f32s);
 

@@ -7,6 +7,9 @@ use core::marker::PhantomData;
 /// written in pieces, with other memory in between, costs many times as much.
 pub(super) const LINE_BYTES: usize = 64;
 
+/// Bytes of the pieces that are written past the caches, and that their places are aligned to.
+const PIECE_BYTES: usize = 16;
+
 impl<T: Float, S: Isa> Lanes<T, S> {
     /// The first lanes of `from`, which holds at least [`Float::LANES`] values.
     #[inline(always)]
@@ -114,14 +117,14 @@ impl<T: Float, S: Isa> Lanes<T, S> {
     }
 
     /// # Safety
-    /// 64 bytes at `to` are writable, and aligned to as many.
+    /// 64 bytes at `to` are writable, and aligned to 16.
     #[inline(always)]
     unsafe fn stream_raw(self, to: *mut T) {
         #[inline(always)]
         fn stream<T: Float, S: Isa>(simd: S, (lanes, to): (&Lanes<T, S>, *mut T)) {
             unroll!(k in 0..Lanes::<T, S>::REGISTERS => {
                 let to = to.wrapping_add(k * Lanes::<T, S>::PER_REGISTER);
-                // SAFETY: the caller of `stream_raw` promises 64 bytes, aligned to as many.
+                // SAFETY: the caller of `stream_raw` promises 64 bytes, aligned to 16.
                 unsafe { T::stream(simd, to, lanes.registers.get(k)) }
             });
         }
@@ -345,31 +348,27 @@ impl<'a, T: Float> InOut<'a, T> {
         }
     }
 
-    /// The same values to read, and somewhere else to write as many.
-    #[inline(always)]
-    pub fn written_to(self, target: &'a mut [T]) -> Self {
-        assert_eq!(self.len, target.len());
-        Self {
-            target: target.as_mut_ptr(),
-            writable: self.len,
-            ..self
-        }
-    }
-
     /// The first position at which a cache line begins.
     #[inline(always)]
     pub fn first_line(&self) -> usize {
         self.target.addr().wrapping_neg() % LINE_BYTES / size_of::<T>()
     }
 
-    /// Writes lanes at `at`, a number of vectors behind the [first line](Self::first_line), past the
-    /// caches; needs a fence before another thread may read.
+    /// Whether vectors from the first position on can be written past the caches.
+    #[inline(always)]
+    pub fn is_streamable(&self) -> bool {
+        self.writable > 0 && self.target.addr().is_multiple_of(PIECE_BYTES)
+    }
+
+    /// Writes lanes at `at` past the caches; needs a fence before another thread may read. Lines are
+    /// best written whole, from the [first](Self::first_line) on, or else one vector after the other
+    /// with nothing else in between.
     #[inline(always)]
     pub fn stream<S: Isa>(&mut self, at: usize, lanes: Lanes<T, S>) {
         assert!(at <= self.writable && T::LANES <= self.writable - at);
         let target = self.target.wrapping_add(at);
-        assert!(target.addr().is_multiple_of(LINE_BYTES));
-        // SAFETY: the lanes lie within the writable run, aligned to 64 bytes.
+        assert!(target.addr().is_multiple_of(PIECE_BYTES));
+        // SAFETY: the lanes lie within the writable run, aligned to 16 bytes.
         unsafe { lanes.stream_raw(target) }
     }
 }

@@ -156,8 +156,12 @@ impl Isa for V3 {
 
     #[inline(always)]
     unsafe fn stream_f32(self, to: *mut f32, register: f32x8) {
-        // SAFETY: the caller promises a writable register, aligned to its size.
-        unsafe { self.avx._mm256_stream_ps(to, cast(register)) }
+        let quarter = self.avx._mm256_castps256_ps128(cast(register));
+        let next = self.avx._mm256_extractf128_ps::<1>(cast(register));
+        // SAFETY: the caller promises a writable register, aligned to 16 bytes.
+        unsafe { self.sse._mm_stream_ps(to, quarter) };
+        // SAFETY: as above.
+        unsafe { self.sse._mm_stream_ps(to.wrapping_add(4), next) };
     }
 
     #[inline(always)]
@@ -400,8 +404,14 @@ impl Isa for V4 {
 
     #[inline(always)]
     unsafe fn stream_f32(self, to: *mut f32, register: f32x16) {
-        // SAFETY: the caller promises a writable register, aligned to its size.
-        unsafe { self.avx512f._mm512_stream_ps(to, cast(register)) }
+        let halves = [
+            cast(self.avx512f._mm512_castps512_ps256(cast(register))),
+            cast(self.avx512f._mm512_extractf64x4_pd::<1>(cast(register))),
+        ];
+        // SAFETY: as the caller promises.
+        unsafe { (*self).stream_f32(to, halves[0]) };
+        // SAFETY: as above.
+        unsafe { (*self).stream_f32(to.wrapping_add(8), halves[1]) };
     }
 
     #[inline(always)]

@@ -15,7 +15,7 @@ use crate::element::Element;
 use crate::simd::{Isa, LaneTotals, Lanes, fence};
 use crate::tensor::{Lines, Source};
 use core::ops::Range;
-use room::{Copies, Room};
+use room::Copies;
 use stretch::{Formula, Kernels, Stretches};
 
 /// A loss of one prediction at a time: one formula gives the value and its derivative.
@@ -88,7 +88,6 @@ impl<T: Element, const K: usize> Leaf<T> for Driver<'_, T, K> {
     ) -> f64 {
         let in_runs =
             plan.is_uniform() && outputs.is_run() && self.inputs.iter().all(|input| input.is_run());
-        let stream = self.stream;
         let run = Run {
             driver: self,
             plan,
@@ -96,10 +95,14 @@ impl<T: Element, const K: usize> Leaf<T> for Driver<'_, T, K> {
             units,
             finish,
         };
-        if in_runs && !stream {
-            return run.samples(samples, &mut Room::none());
+        let sum = match in_runs {
+            true => run.samples(samples, None),
+            false => run.samples_with_room(samples),
+        };
+        if self.stream {
+            fence(plan.exec.level);
         }
-        run.samples_with_room(samples, !in_runs, stream)
+        sum
     }
 }
 
@@ -115,26 +118,12 @@ struct Run<'r, 'i, 'a, 'o, T, const K: usize> {
 impl<T: Element, const K: usize> Run<'_, '_, '_, '_, T, K> {
     /// A function of its own, so that who needs no room does not wait until it is cleared.
     #[inline(never)]
-    fn samples_with_room(self, samples: Range<usize>, copied: bool, stream: bool) -> f64 {
-        let (mut copies, mut streamed);
-        let mut room = Room::none();
-        if copied {
-            copies = Copies::new();
-            room.copies = Some(&mut copies);
-        }
-        if stream {
-            streamed = [[T::ZERO; room::STREAMED]; 2];
-            room.streamed = streamed.each_mut().map(|buffer| &mut buffer[..]);
-        }
-        let level = self.plan.exec.level;
-        let sum = self.samples(samples, &mut room);
-        if stream {
-            fence(level);
-        }
-        sum
+    fn samples_with_room(self, samples: Range<usize>) -> f64 {
+        self.samples(samples, Some(&mut Copies::new()))
     }
 
-    fn samples(mut self, samples: Range<usize>, room: &mut Room<'_, T, K>) -> f64 {
+    /// Computes the units of all samples, with `room` if not all of them lie in runs.
+    fn samples(mut self, samples: Range<usize>, mut room: Option<&mut Copies<T, K>>) -> f64 {
         let shared = self.plan.is_constant().then(|| self.scale(0));
         let mut sum = 0.0;
         for first in samples.clone().step_by(stretch::SAMPLES) {
@@ -147,14 +136,14 @@ impl<T: Element, const K: usize> Run<'_, '_, '_, '_, T, K> {
                 }
             }
             let (scales, sums) = (&scales[..some.len()], &mut sums[..some.len()]);
-            if let Some(copies) = &mut room.copies {
+            if let Some(copies) = &mut room {
                 for (sample, (scale, sum)) in some.clone().zip(scales.iter().zip(&mut *sums)) {
                     if scale.is_some() {
-                        *sum = self.in_blocks(sample, scale, copies, &mut room.streamed);
+                        *sum = self.in_blocks(sample, scale, copies);
                     }
                 }
             } else if !self.units.is_empty() {
-                self.in_lines(some.clone(), scales, sums, &mut room.streamed);
+                self.in_lines(some.clone(), scales, sums);
             }
             for (sample, (scale, total)) in some.zip(scales.iter().zip(sums)) {
                 if scale.is_none() {
@@ -175,13 +164,7 @@ impl<T: Element, const K: usize> Run<'_, '_, '_, '_, T, K> {
     }
 
     /// Computes the units of some samples, all of which lie in runs.
-    fn in_lines(
-        &mut self,
-        samples: Range<usize>,
-        scales: &[Option<Scale<T>>],
-        sums: &mut [f64],
-        streamed: &mut [&mut [T]; 2],
-    ) {
+    fn in_lines(&mut self, samples: Range<usize>, scales: &[Option<Scale<T>>], sums: &mut [f64]) {
         let units = &self.units;
         let inputs = self.driver.inputs.each_ref();
         let each = self.outputs.each.as_mut();
@@ -192,7 +175,7 @@ impl<T: Element, const K: usize> Run<'_, '_, '_, '_, T, K> {
             pred: self.outputs.operands[0].stretches(samples, units.clone()),
             scales,
             carried: None,
-            buffers: streamed.each_mut().map(|buffer| &mut **buffer),
+            stream: self.driver.stream,
         };
         let kernels = self.driver.kernels;
         kernels.run(self.plan.exec.level, &mut stretches, sums);
@@ -204,7 +187,6 @@ impl<T: Element, const K: usize> Run<'_, '_, '_, '_, T, K> {
         sample: usize,
         scale: &Option<Scale<T>>,
         copies: &mut Copies<T, K>,
-        streamed: &mut [&mut [T]; 2],
     ) -> f64 {
         let mut sum = [0.0];
         let mut carried = LaneTotals::default();
@@ -230,11 +212,6 @@ impl<T: Element, const K: usize> Run<'_, '_, '_, '_, T, K> {
                 Lines::of_slice_mut(place)
             });
             let (pred, copied) = self.outputs.operands[0].stretch(sample, units, &mut copies.pred);
-            let [first, second] = &mut *streamed;
-            let mut buffers = [&mut [][..], &mut [][..]];
-            if !copied {
-                buffers = [first, second];
-            }
             let mut stretches = Stretches {
                 pred,
                 inputs,
@@ -242,7 +219,7 @@ impl<T: Element, const K: usize> Run<'_, '_, '_, '_, T, K> {
                 each,
                 scales: core::slice::from_ref(scale),
                 carried: Some(&mut carried),
-                buffers,
+                stream: self.driver.stream && !copied,
             };
             let kernels = self.driver.kernels;
             kernels.run(self.plan.exec.level, &mut stretches, &mut sum);

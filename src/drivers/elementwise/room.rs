@@ -1,28 +1,8 @@
 use crate::drivers::terms::block;
 use crate::element::Element;
 
-/// Gradients that are written past the caches at a time, a whole number of blocks.
-pub(super) const STREAMED: usize = 1024;
-
 /// The longest block of any type, in elements: what a copied stretch needs room for.
 const LONGEST_BLOCK: usize = block::<f32>();
-
-/// Memory of a leaf.
-pub(super) struct Room<'r, T, const K: usize> {
-    /// For operands that do not lie in runs, if some do not.
-    pub(super) copies: Option<&'r mut Copies<T, K>>,
-    /// For gradients on their way past the caches; empty where they do not take it.
-    pub(super) streamed: [&'r mut [T]; 2],
-}
-
-impl<T, const K: usize> Room<'_, T, K> {
-    pub(super) fn none() -> Self {
-        Self {
-            copies: None,
-            streamed: [&mut [], &mut []],
-        }
-    }
-}
 
 /// Room for the operands of one block that do not lie in runs.
 pub(super) struct Copies<T, const K: usize> {

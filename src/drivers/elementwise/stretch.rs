@@ -1,11 +1,8 @@
-use super::room::STREAMED;
 use super::{Elementwise, ValueGrad};
 use crate::drivers::plan::Scale;
 use crate::drivers::terms::{Terms, sum_terms};
 use crate::element::Element;
-use crate::simd::{
-    InOut, Isa, Kernel, LaneTotals, Lanes, Level, Mask, Sum, Trail, dispatch, prefetch,
-};
+use crate::simd::{InOut, Isa, Kernel, LaneTotals, Lanes, Level, Mask, Sum, dispatch, prefetch};
 use crate::tensor::Lines;
 
 /// How many bytes ahead memory is asked for.
@@ -14,9 +11,8 @@ const AHEAD: usize = 1536;
 /// The same beside stores past the caches, which delay what is read.
 const AHEAD_OF_STORES: usize = 2048;
 
-/// The same for a page that gradients will be written to: finding it takes the processor longer than a
-/// line does.
-const PAGES_AHEAD: usize = 8192;
+/// The shortest stretch of gradients that go past the caches: at its ends lines are not whole.
+const LEAST_STREAMED: usize = 256;
 
 /// Samples whose stretches a kernel computes at a time.
 pub(super) const SAMPLES: usize = 16;
@@ -34,9 +30,8 @@ pub(super) struct Stretches<'s, T, const K: usize> {
     pub(super) scales: &'s [Option<Scale<T>>],
     /// What the terms before these have summed, where the stretches are a sample's next block.
     pub(super) carried: Option<&'s mut LaneTotals>,
-    /// Buffers through which gradients are written past the caches, beside losses alone; empty where
-    /// they are not.
-    pub(super) buffers: [&'s mut [T]; 2],
+    /// Whether gradients, where losses are computed beside them, go past the caches.
+    pub(super) stream: bool,
 }
 
 /// A formula that is compiled for every level.
@@ -88,7 +83,7 @@ where
             each,
             scales,
             carried,
-            buffers: [first, second],
+            stream,
         } = self.stretches;
         let len = pred.line_len();
         for (line, (scale, total)) in scales.iter().zip(self.sums).enumerate() {
@@ -99,31 +94,23 @@ where
             for (input, lines) in inputs.iter_mut().zip(&*lines) {
                 *input = lines.values(line);
             }
-            let past_caches = LOSS && GRAD && !first.is_empty();
-            let (io, grad) = if past_caches {
-                let (pred, grad) = pred.read_and_written(line, line);
-                (InOut::read(pred), grad)
-            } else {
-                (pred.line(line), &mut [][..])
-            };
-            let mut vectors = Vectors::<'_, '_, _, _, _, K, LOSS, GRAD> {
+            let mut vectors = Vectors::<'_, _, _, _, K, LOSS, GRAD, false> {
                 simd,
                 formula: self.formula,
-                io,
+                io: pred.line(line),
                 inputs,
                 factors: *factors,
                 each: each.as_mut().map(|each| each.written(line)),
                 loss_scale: Lanes::splat(simd, scale.loss),
                 grad_scale: Lanes::splat(simd, scale.grad),
-                trail: None,
             };
             let mut sums = [match carried {
                 Some(carried) => Sum::resume(simd, carried),
                 None => Sum::zero(simd),
             }];
-            if past_caches {
-                let buffers = [&mut **first, &mut **second];
-                vectors.sum_past_caches(grad, buffers, &mut sums);
+            let past_caches = *stream && len >= LEAST_STREAMED && vectors.io.is_streamable();
+            if LOSS && GRAD && past_caches {
+                sum_terms(simd, &mut vectors.past_caches(), len, &mut sums);
             } else {
                 sum_terms(simd, &mut vectors, len, &mut sums);
             }
@@ -135,8 +122,17 @@ where
     }
 }
 
-/// A stretch as vectors.
-struct Vectors<'s, 't, T: Element, S: Isa, E, const K: usize, const LOSS: bool, const GRAD: bool> {
+/// A stretch as vectors; gradients of whole ones go past the caches if they `STREAM`.
+struct Vectors<
+    's,
+    T: Element,
+    S: Isa,
+    E,
+    const K: usize,
+    const LOSS: bool,
+    const GRAD: bool,
+    const STREAM: bool,
+> {
     simd: S,
     formula: E,
     io: InOut<'s, T>,
@@ -145,19 +141,17 @@ struct Vectors<'s, 't, T: Element, S: Isa, E, const K: usize, const LOSS: bool, 
     each: Option<&'s mut [T]>,
     loss_scale: Lanes<T, S>,
     grad_scale: Lanes<T, S>,
-    /// Gradients on their way past the caches, where they take it.
-    trail: Option<&'s mut Trail<'t, T>>,
 }
 
-impl<'t, T, S, E, const K: usize, const LOSS: bool, const GRAD: bool> Terms<T, S, 1>
-    for Vectors<'_, 't, T, S, E, K, LOSS, GRAD>
+impl<T, S, E, const K: usize, const LOSS: bool, const GRAD: bool, const STREAM: bool> Terms<T, S, 1>
+    for Vectors<'_, T, S, E, K, LOSS, GRAD, STREAM>
 where
     T: Element,
     S: Isa,
     E: Elementwise<T, K>,
 {
     type Part<'p>
-        = Vectors<'p, 't, T, S, E, K, LOSS, GRAD>
+        = Vectors<'p, T, S, E, K, LOSS, GRAD, STREAM>
     where
         Self: 'p;
 
@@ -179,7 +173,6 @@ where
             inputs,
             factors,
             each,
-            trail: self.trail.as_deref_mut(),
             ..*self
         }
     }
@@ -195,41 +188,36 @@ where
     }
 }
 
-impl<T, S, E, const K: usize, const LOSS: bool, const GRAD: bool>
-    Vectors<'_, '_, T, S, E, K, LOSS, GRAD>
+impl<'v, T, S, E, const K: usize, const LOSS: bool, const GRAD: bool, const STREAM: bool>
+    Vectors<'v, T, S, E, K, LOSS, GRAD, STREAM>
 where
     T: Element,
     S: Isa,
     E: Elementwise<T, K>,
 {
-    /// Sums the terms of all units; their gradients go to `grad` past the caches, those of one buffer
-    /// while the next is filled. Of a single block there is no next.
+    /// The same vectors, whose gradients go past the caches.
     #[inline(always)]
-    fn sum_past_caches(
-        &mut self,
-        grad: &mut [T],
-        [mut filled, mut emptied]: [&mut [T]; 2],
-        sums: &mut [Sum<S>; 1],
-    ) {
-        let (simd, len) = (self.simd, grad.len());
-        let mut before = 0..0;
-        while before.end < len {
-            let units = before.end..len.min(before.end + STREAMED);
-            // A line of a page that is written soon, so that it is found by then.
-            prefetch(simd, &grad[units.start..], PAGES_AHEAD);
-            let mut trail = Trail::new(simd, &emptied[..before.len()], &mut grad[before]);
-            let part = self.part(units.start, units.len());
-            let mut part = Vectors::<'_, '_, _, _, _, K, LOSS, GRAD> {
-                io: part.io.written_to(&mut filled[..units.len()]),
-                trail: Some(&mut trail),
-                ..part
-            };
-            sum_terms(simd, &mut part, units.len(), sums);
-            trail.finish(simd);
-            core::mem::swap(&mut filled, &mut emptied);
-            before = units;
+    fn past_caches(self) -> Vectors<'v, T, S, E, K, LOSS, GRAD, true> {
+        let Self {
+            simd,
+            formula,
+            io,
+            inputs,
+            factors,
+            each,
+            loss_scale,
+            grad_scale,
+        } = self;
+        Vectors {
+            simd,
+            formula,
+            io,
+            inputs,
+            factors,
+            each,
+            loss_scale,
+            grad_scale,
         }
-        Trail::new(simd, &emptied[..before.len()], &mut grad[before]).finish(simd);
     }
 
     /// The terms of the vector at `at`, which is `FULL` only where all units have the same factors.
@@ -238,18 +226,12 @@ where
         let simd = self.simd;
         let zero = Lanes::splat(simd, T::ZERO);
         if FULL {
-            let ahead = match &mut self.trail {
-                Some(trail) => {
-                    trail.line(simd);
-                    AHEAD_OF_STORES
-                }
-                None => AHEAD,
-            };
+            let ahead = if STREAM { AHEAD_OF_STORES } else { AHEAD };
             self.io.prefetch(simd, at, ahead);
             for input in self.inputs {
                 prefetch(simd, &input[at..], ahead);
             }
-            if GRAD && self.trail.is_none() {
+            if GRAD && !STREAM {
                 self.io.prefetch_target(simd, at, ahead);
             }
         }
@@ -269,7 +251,9 @@ where
             loss = masked.select(zero, load::<T, S, FULL>(simd, &loss_scale[at..]) * value);
             scaled = masked.select(zero, load::<T, S, FULL>(simd, &grad_scale[at..]) * grad);
         }
-        if GRAD {
+        if STREAM && FULL {
+            self.io.stream(at, scaled);
+        } else if GRAD {
             self.io.store::<S, FULL>(at, scaled);
         }
         if !LOSS {
