@@ -8,8 +8,8 @@ use crate::{Error, Exec, Reduction};
 use core::marker::PhantomData;
 use ndarray::{Array, Array1, ArrayD, ArrayRef, Dimension, Ix1, IxDyn};
 
-/// Bytes of predictions, labels and gradients from which gradients are written past the caches: around
-/// the size of a last-level cache, above which they would be evicted before they are read.
+/// Bytes of predictions, labels and gradients from which gradients may go past the caches: around the
+/// size of a last-level cache, above which they would be evicted before they are read.
 const STREAM_BYTES: usize = 32 << 20;
 
 /// A loss applied to its inputs, to be set up further and then run, as often as wanted.
@@ -442,7 +442,7 @@ fn run<P: Problem<T, K>, T: Element, const K: usize>(
         sample_weight: shapes.sample_weight(settings.sample_weight, &grid)?,
         upstream: shapes.upstream(settings.upstream, &grid)?,
         // In place the caches have just read what is written.
-        stream: large && !in_place,
+        large: large && !in_place,
         grid,
     };
 

@@ -93,7 +93,7 @@ pub use ndarray;
 pub use call::{Call, InPlaceCall};
 pub use element::Element;
 pub use error::Error;
-pub use exec::{Exec, Threading};
+pub use exec::{Exec, Stores, Threading};
 pub use losses::{
     ClassLabel, CosineEmbeddingLoss, CtcCall, CtcGreedy, CtcInPlaceCall, CtcLabelLayout, CtcLayout,
     CtcLoss, CtcStatus, HingeLoss, HuberLoss, Integer, KlDivLoss, L1Loss, L2Loss, LabelFormat,

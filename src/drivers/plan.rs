@@ -72,9 +72,9 @@ pub struct Plan<'a, T> {
     /// Whether each class of a row has a loss that is not summed: by the shapes of the call, whether
     /// or not losses are wanted.
     pub(crate) each_class: bool,
-    /// Whether predictions, labels and gradients are too large for the caches, and the gradient of one
-    /// operand, written in long runs elsewhere than in its place, is better written past them.
-    pub(crate) stream: bool,
+    /// Whether predictions, labels and gradients are too large for the caches, and gradients are
+    /// written elsewhere than in place.
+    pub(crate) large: bool,
 }
 
 /// The factors of a sample's units.
@@ -90,6 +90,12 @@ impl<T: Element> Plan<'_, T> {
     /// Whether there are neither weights nor upstream: all units have the same factors.
     pub(crate) fn is_constant(&self) -> bool {
         self.sample_weight.values.is_none() && self.upstream.values.is_none()
+    }
+
+    /// Whether the gradient of one operand, written in long runs, goes past the caches; `light` if
+    /// computing it takes less time than memory does.
+    pub(crate) fn streams(&self, light: bool) -> bool {
+        self.large && self.exec.stores.past_caches(light)
     }
 
     /// Whether the units of a sample share their factors.

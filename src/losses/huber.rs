@@ -102,6 +102,8 @@ impl<T: Element> Formula<T> {
 }
 
 impl<T: Element> Elementwise<T, 1> for Formula<T> {
+    const LIGHT: bool = true;
+
     /// With the gradient `g = d / ρ`, cut off at −1 and 1, the loss is `g (d − g ρ/2)` on either side
     /// of the threshold: nothing is computed that is not used.
     #[inline(always)]

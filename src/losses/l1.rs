@@ -55,6 +55,8 @@ fn run<T: Element>(_: L1Loss, work: Work<'_, '_, T, LabelInput<'_, T>>) {
 struct Formula;
 
 impl<T: Element> Elementwise<T, 1> for Formula {
+    const LIGHT: bool = true;
+
     #[inline(always)]
     fn eval<S: Isa>(self, pred: Lanes<T, S>, [label]: [Lanes<T, S>; 1]) -> ValueGrad<T, S> {
         let (zero, one) = (pred.splat_like(0.0), pred.splat_like(1.0));

@@ -56,6 +56,8 @@ fn run<T: Element>(_: L2Loss, work: Work<'_, '_, T, LabelInput<'_, T>>) {
 struct Formula;
 
 impl<T: Element> Elementwise<T, 1> for Formula {
+    const LIGHT: bool = true;
+
     #[inline(always)]
     fn eval<S: Isa>(self, pred: Lanes<T, S>, [label]: [Lanes<T, S>; 1]) -> ValueGrad<T, S> {
         let error = pred - label;

@@ -76,6 +76,8 @@ fn run<T: Element>(loss: SquaredHingeLoss, work: Work<'_, '_, T, LabelInput<'_, 
 struct Formula<T>(Margin<T>);
 
 impl<T: Element> Elementwise<T, 1> for Formula<T> {
+    const LIGHT: bool = true;
+
     #[inline(always)]
     fn eval<S: Isa>(self, pred: Lanes<T, S>, [label]: [Lanes<T, S>; 1]) -> ValueGrad<T, S> {
         let shortfall = self.0.shortfall(pred, label);

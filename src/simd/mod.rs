@@ -18,6 +18,7 @@ mod scalar;
 mod sum;
 #[cfg(test)]
 mod tests;
+mod vendor;
 mod widen;
 
 #[cfg(target_arch = "aarch64")]
@@ -34,3 +35,4 @@ pub use memory::InOut;
 pub(crate) use memory::{Trail, fence, prefetch};
 pub use registers::Registers;
 pub(crate) use sum::{LaneTotals, Sum};
+pub(crate) use vendor::is_intel;

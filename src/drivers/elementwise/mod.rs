@@ -22,6 +22,9 @@ use stretch::{Formula, Kernels, Stretches};
 ///
 /// `inputs` are the label and, for some losses, more (a weight of positive examples, say).
 pub trait Elementwise<T: Element, const K: usize>: Copy + Send + Sync {
+    /// Whether it takes less time than memory does: arithmetic alone, no functions.
+    const LIGHT: bool = false;
+
     fn eval<S: Isa>(self, pred: Lanes<T, S>, inputs: [Lanes<T, S>; K]) -> ValueGrad<T, S>;
 }
 
@@ -36,8 +39,8 @@ pub struct ValueGrad<T: Element, S: Isa> {
 const LEAF_VECTORS: usize = 1024;
 
 /// Computes an elementwise loss, its gradient, or both.
-pub(crate) fn run<T: Element, const K: usize>(
-    formula: impl Elementwise<T, K>,
+pub(crate) fn run<T: Element, E: Elementwise<T, K>, const K: usize>(
+    formula: E,
     work: Work<'_, '_, T, [Source<'_, T>; K]>,
 ) {
     let Work {
@@ -48,7 +51,7 @@ pub(crate) fn run<T: Element, const K: usize>(
     let loss = outputs.each.is_some() || outputs.totals.is_some();
     let grad = outputs.wants_gradient();
     // Past the caches there is time enough for losses that nobody asked for.
-    let stream = grad && plan.stream && (loss || outputs.is_run());
+    let stream = grad && plan.streams(E::LIGHT) && (loss || outputs.is_run());
     let kernels: &dyn Kernels<T, K> = match (loss || stream, grad) {
         (true, true) => &Formula::<_, true, true>(formula),
         (true, false) => &Formula::<_, true, false>(formula),

@@ -2,14 +2,19 @@ use super::{Elementwise, ValueGrad};
 use crate::drivers::plan::Scale;
 use crate::drivers::terms::{Terms, sum_terms};
 use crate::element::Element;
-use crate::simd::{InOut, Isa, Kernel, LaneTotals, Lanes, Level, Mask, Sum, dispatch, prefetch};
+use crate::simd::{
+    InOut, Isa, Kernel, LaneTotals, Lanes, Level, Mask, Sum, dispatch, is_intel, prefetch,
+};
 use crate::tensor::Lines;
 
 /// How many bytes ahead memory is asked for.
 const AHEAD: usize = 1536;
 
-/// The same beside stores past the caches, which delay what is read.
-const AHEAD_OF_STORES: usize = 2048;
+/// The same beside stores past the caches, which delay what is read; nothing where the processor asks
+/// for as much by itself, and an instruction that asks for the line at hand is all the same.
+fn ahead_of_stores() -> usize {
+    if is_intel() { 2048 } else { 0 }
+}
 
 /// The shortest stretch of gradients that go past the caches: at its ends lines are not whole.
 const LEAST_STREAMED: usize = 256;
@@ -86,6 +91,7 @@ where
             stream,
         } = self.stretches;
         let len = pred.line_len();
+        let ahead_of_stores = ahead_of_stores();
         for (line, (scale, total)) in scales.iter().zip(self.sums).enumerate() {
             let Some(scale) = scale else {
                 continue;
@@ -94,7 +100,7 @@ where
             for (input, lines) in inputs.iter_mut().zip(&*lines) {
                 *input = lines.values(line);
             }
-            let mut vectors = Vectors::<'_, _, _, _, K, LOSS, GRAD, false> {
+            let mut vectors = Vectors::<'_, _, _, _, K, LOSS, GRAD> {
                 simd,
                 formula: self.formula,
                 io: pred.line(line),
@@ -103,6 +109,7 @@ where
                 each: each.as_mut().map(|each| each.written(line)),
                 loss_scale: Lanes::splat(simd, scale.loss),
                 grad_scale: Lanes::splat(simd, scale.grad),
+                ahead: AHEAD,
             };
             let mut sums = [match carried {
                 Some(carried) => Sum::resume(simd, carried),
@@ -110,7 +117,8 @@ where
             }];
             let past_caches = *stream && len >= LEAST_STREAMED && vectors.io.is_streamable();
             if LOSS && GRAD && past_caches {
-                sum_terms(simd, &mut vectors.past_caches(), len, &mut sums);
+                vectors.ahead = ahead_of_stores;
+                sum_terms(simd, &mut PastCaches(vectors), len, &mut sums);
             } else {
                 sum_terms(simd, &mut vectors, len, &mut sums);
             }
@@ -122,17 +130,8 @@ where
     }
 }
 
-/// A stretch as vectors; gradients of whole ones go past the caches if they `STREAM`.
-struct Vectors<
-    's,
-    T: Element,
-    S: Isa,
-    E,
-    const K: usize,
-    const LOSS: bool,
-    const GRAD: bool,
-    const STREAM: bool,
-> {
+/// A stretch as vectors.
+struct Vectors<'s, T: Element, S: Isa, E, const K: usize, const LOSS: bool, const GRAD: bool> {
     simd: S,
     formula: E,
     io: InOut<'s, T>,
@@ -141,17 +140,21 @@ struct Vectors<
     each: Option<&'s mut [T]>,
     loss_scale: Lanes<T, S>,
     grad_scale: Lanes<T, S>,
+    ahead: usize,
 }
 
-impl<T, S, E, const K: usize, const LOSS: bool, const GRAD: bool, const STREAM: bool> Terms<T, S, 1>
-    for Vectors<'_, T, S, E, K, LOSS, GRAD, STREAM>
+/// Vectors whose gradients, of whole ones, go past the caches.
+struct PastCaches<V>(V);
+
+impl<T, S, E, const K: usize, const LOSS: bool, const GRAD: bool> Terms<T, S, 1>
+    for Vectors<'_, T, S, E, K, LOSS, GRAD>
 where
     T: Element,
     S: Isa,
     E: Elementwise<T, K>,
 {
     type Part<'p>
-        = Vectors<'p, T, S, E, K, LOSS, GRAD, STREAM>
+        = Vectors<'p, T, S, E, K, LOSS, GRAD>
     where
         Self: 'p;
 
@@ -179,7 +182,7 @@ where
 
     #[inline(always)]
     fn step<const FULL: bool>(&mut self, at: usize) -> [Lanes<T, S>; 1] {
-        [self.term::<FULL>(at)]
+        [self.term::<FULL, false>(at)]
     }
 
     #[inline(always)]
@@ -188,51 +191,53 @@ where
     }
 }
 
-impl<'v, T, S, E, const K: usize, const LOSS: bool, const GRAD: bool, const STREAM: bool>
-    Vectors<'v, T, S, E, K, LOSS, GRAD, STREAM>
+impl<T, S, E, const K: usize, const LOSS: bool, const GRAD: bool> Terms<T, S, 1>
+    for PastCaches<Vectors<'_, T, S, E, K, LOSS, GRAD>>
 where
     T: Element,
     S: Isa,
     E: Elementwise<T, K>,
 {
-    /// The same vectors, whose gradients go past the caches.
+    type Part<'p>
+        = PastCaches<Vectors<'p, T, S, E, K, LOSS, GRAD>>
+    where
+        Self: 'p;
+
     #[inline(always)]
-    fn past_caches(self) -> Vectors<'v, T, S, E, K, LOSS, GRAD, true> {
-        let Self {
-            simd,
-            formula,
-            io,
-            inputs,
-            factors,
-            each,
-            loss_scale,
-            grad_scale,
-        } = self;
-        Vectors {
-            simd,
-            formula,
-            io,
-            inputs,
-            factors,
-            each,
-            loss_scale,
-            grad_scale,
-        }
+    fn part(&mut self, at: usize, len: usize) -> Self::Part<'_> {
+        PastCaches(self.0.part(at, len))
     }
 
+    #[inline(always)]
+    fn step<const FULL: bool>(&mut self, at: usize) -> [Lanes<T, S>; 1] {
+        [self.0.term::<FULL, true>(at)]
+    }
+
+    #[inline(always)]
+    fn has_full_steps(&self) -> bool {
+        self.0.has_full_steps()
+    }
+}
+
+impl<T, S, E, const K: usize, const LOSS: bool, const GRAD: bool>
+    Vectors<'_, T, S, E, K, LOSS, GRAD>
+where
+    T: Element,
+    S: Isa,
+    E: Elementwise<T, K>,
+{
     /// The terms of the vector at `at`, which is `FULL` only where all units have the same factors.
     #[inline(always)]
-    fn term<const FULL: bool>(&mut self, at: usize) -> Lanes<T, S> {
+    fn term<const FULL: bool, const STREAM: bool>(&mut self, at: usize) -> Lanes<T, S> {
         let simd = self.simd;
         let zero = Lanes::splat(simd, T::ZERO);
         if FULL {
-            let ahead = if STREAM { AHEAD_OF_STORES } else { AHEAD };
-            self.io.prefetch(simd, at, ahead);
+            self.io.prefetch(simd, at, self.ahead);
             for input in self.inputs {
-                prefetch(simd, &input[at..], ahead);
+                prefetch(simd, &input[at..], self.ahead);
             }
             if GRAD && !STREAM {
-                self.io.prefetch_target(simd, at, ahead);
+                self.io.prefetch_target(simd, at, self.ahead);
             }
         }
         let pred = self.io.load::<S, FULL>(simd, at);

@@ -58,6 +58,11 @@ where
     T: Element,
     R: RowLoss<T>,
 {
+    /// Whether gradients go past the caches.
+    pub(super) fn streams(&self, plan: &Plan<'_, T>) -> bool {
+        self.grad && plan.streams(!self.loss.normalises())
+    }
+
     /// Whether the classes of every row are neighbours in memory, in all operands.
     #[inline]
     pub(super) fn in_runs(&self, outputs: &Outputs<'_, T>) -> bool {

@@ -111,7 +111,7 @@ where
                 max: left_out.max,
                 factor: outcome.factor,
                 grad_scale: T::from_f64(grad_scale),
-                stream: self.plan.stream,
+                stream: rows.streams(self.plan),
             };
             self.each_chunk(outputs.reborrow(), span, found, Pass::Write(second));
             rows.patch(outputs, at, left_out.class, outcome.grad);

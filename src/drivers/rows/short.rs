@@ -61,7 +61,7 @@ where
             return 0.0;
         }
         let level = self.plan.exec.level;
-        let stream = self.plan.stream && self.rows.grad;
+        let stream = self.rows.streams(self.plan);
         // One lane at a time is none the faster for rows side by side.
         let sum = if !self.rows.in_runs(self.outputs) {
             match level.is_scalar() {
@@ -151,7 +151,7 @@ where
                 at,
                 number,
                 units,
-                stream: leaf.plan.stream,
+                stream: leaf.rows.streams(leaf.plan),
                 trailing: trailing.as_mut(),
                 last: count == rest,
                 losses: &mut losses[..count],

@@ -121,6 +121,11 @@ impl<T: Element + Plain> Job<'_, T> {
         let mut room = self.workspace.room(all)?;
         let losses = room.take::<f64>(samples);
         let infeasible = room.take::<u8>(samples);
+        let large = samples
+            .saturating_mul(limits.frames)
+            .saturating_mul(limits.classes)
+            .saturating_mul(2 * size_of::<T>())
+            >= STREAM_BYTES;
         let shared = Shared {
             loss: self.loss,
             level: self.exec.level,
@@ -130,11 +135,7 @@ impl<T: Element + Plain> Job<'_, T> {
             limits,
             factors: &self.factors,
             join: threads > samples,
-            stream: samples
-                .saturating_mul(limits.frames)
-                .saturating_mul(limits.classes)
-                .saturating_mul(2 * size_of::<T>())
-                >= STREAM_BYTES,
+            stream: large && self.exec.stores.past_caches(false),
             queue: Mutex::new(Queue {
                 next: 0,
                 start: 0,
