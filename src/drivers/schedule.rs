@@ -9,6 +9,10 @@ use core::ops::Range;
 /// microseconds, which is what this many elements take.
 const PARALLEL_WORK: usize = 1 << 15;
 
+/// Tasks for each thread, if all of them are large enough: several, so that threads which are held up
+/// find less to do than others; few, for each costs half a microsecond.
+const TASKS_A_THREAD: usize = 8;
+
 /// A driver's unit of work: some units of a sample.
 pub(crate) trait Leaf<T: Element, const K: usize = 1>: Sync {
     /// How many units a leaf has; a function of the units' own extent.
@@ -44,19 +48,21 @@ pub(crate) fn run<T: Element, const K: usize>(
         .samples
         .saturating_mul(plan.grid.units)
         .saturating_mul(leaf.cost());
-    let threads = plan.exec.threading == Threading::Auto && work >= PARALLEL_WORK;
-    Schedule {
-        plan,
-        leaf,
-        threads,
+    let mut task = usize::MAX;
+    if plan.exec.threading == Threading::Auto && work >= PARALLEL_WORK {
+        let threads = rayon::current_num_threads();
+        if threads > 1 {
+            task = TASK_WORK.max(work / threads.saturating_mul(TASKS_A_THREAD));
+        }
     }
-    .samples(outputs, 0..plan.grid.samples);
+    Schedule { plan, leaf, task }.samples(outputs, 0..plan.grid.samples);
 }
 
 struct Schedule<'s, 'a, T, const K: usize> {
     plan: &'s Plan<'a, T>,
     leaf: &'s dyn Leaf<T, K>,
-    threads: bool,
+    /// Elements of work in a task, which are not shared among threads.
+    task: usize,
 }
 
 impl<T: Element, const K: usize> Schedule<'_, '_, T, K> {
@@ -66,7 +72,7 @@ impl<T: Element, const K: usize> Schedule<'_, '_, T, K> {
             .len()
             .saturating_mul(units)
             .saturating_mul(self.leaf.cost());
-        if self.threads && samples.len() > 1 && work >= 2 * TASK_WORK {
+        if samples.len() > 1 && self.shares(work) {
             let middle = samples.start + samples.len() / 2;
             let (mut head, mut tail) = outputs.reborrow().split(Along::Samples, middle);
             rayon::join(
@@ -83,6 +89,11 @@ impl<T: Element, const K: usize> Schedule<'_, '_, T, K> {
         }
     }
 
+    /// Whether so many elements of work are shared by two threads.
+    fn shares(&self, work: usize) -> bool {
+        work / 2 >= self.task
+    }
+
     /// The sum of a sample's terms: a binary tree over leaves, the left half the largest power of
     /// two of them.
     fn leaves(&self, outputs: &mut Outputs<'_, T, K>, sample: usize, units: Range<usize>) -> f64 {
@@ -94,7 +105,7 @@ impl<T: Element, const K: usize> Schedule<'_, '_, T, K> {
         let middle = units.start + leaves.next_power_of_two() / 2 * self.leaf.units();
         let (mut head, mut tail) = outputs.reborrow().split(Along::Units, middle);
         let work = units.len().saturating_mul(self.leaf.cost());
-        let (left, right) = if self.threads && work >= 2 * TASK_WORK {
+        let (left, right) = if self.shares(work) {
             rayon::join(
                 || self.leaves(&mut head, sample, units.start..middle),
                 || self.leaves(&mut tail, sample, middle..units.end),
