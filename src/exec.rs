@@ -27,15 +27,18 @@ pub enum Stores {
 }
 
 impl Stores {
-    /// Whether large gradients go past the caches; `light` if computing them takes less time than
-    /// memory does.
+    /// Whether large gradients go past the caches, those of `operands` in turn; `light` if computing
+    /// them takes less time than memory does.
     ///
-    /// Where exponentials are computed between them, AMD's processors (Zen 4) take 1.05 to 1.3 times as
-    /// long for such stores as for ordinary ones and, if the gradient lies up to 128 bytes behind pred
-    /// in its page, 2 times: what is loaded waits for stores to the same place in another page.
-    pub(crate) fn past_caches(self, light: bool) -> bool {
+    /// Intel's processors gain by it unless several runs of memory are written in turn. Others (measured
+    /// on Zen 4) gain where little is computed. Where exponentials are computed between such stores,
+    /// they take 1.05 to 1.3 times as long as by ordinary ones and, if the gradient lies up to 128 bytes
+    /// behind pred in its page, 2 times: what is loaded waits for stores to the same place in another
+    /// page.
+    pub(crate) fn past_caches(self, light: bool, operands: usize) -> bool {
         match self {
-            Self::Auto => light || is_intel(),
+            Self::Auto if is_intel() => operands == 1,
+            Self::Auto => light,
             Self::Cached => false,
             Self::PastCaches => true,
         }

@@ -92,10 +92,10 @@ impl<T: Element> Plan<'_, T> {
         self.sample_weight.values.is_none() && self.upstream.values.is_none()
     }
 
-    /// Whether the gradient of one operand, written in long runs, goes past the caches; `light` if
-    /// computing it takes less time than memory does.
-    pub(crate) fn streams(&self, light: bool) -> bool {
-        self.large && self.exec.stores.past_caches(light)
+    /// Whether the gradients of so many operands, where they are runs, go past the caches; `light` if
+    /// computing them takes less time than memory does.
+    pub(crate) fn streams(&self, light: bool, operands: usize) -> bool {
+        self.large && self.exec.stores.past_caches(light, operands)
     }
 
     /// Whether the units of a sample share their factors.

@@ -128,6 +128,8 @@ impl<T: Element> PairLoss<T, 3, 2> for Formula {
 
     fn label(_: &(), _: usize, _: usize) {}
 
+    const LIGHT: bool = true;
+
     #[inline(always)]
     fn add<S: Isa>(
         self,

@@ -266,10 +266,10 @@ impl<'a, T: Float> InOut<'a, T> {
         }
     }
 
-    /// Whether there is a run to write.
+    /// Whether there is a run to write, which is as long as the one to read.
     #[inline(always)]
     pub fn is_writable(&self) -> bool {
-        self.writable > 0
+        self.writable == self.len
     }
 
     /// How many values there are to read.

@@ -51,7 +51,7 @@ pub(crate) fn run<T: Element, E: Elementwise<T, K>, const K: usize>(
     let loss = outputs.each.is_some() || outputs.totals.is_some();
     let grad = outputs.wants_gradient();
     // Past the caches there is time enough for losses that nobody asked for.
-    let stream = grad && plan.streams(E::LIGHT) && (loss || outputs.is_run());
+    let stream = grad && plan.streams(E::LIGHT, 1) && (loss || outputs.is_run());
     let kernels: &dyn Kernels<T, K> = match (loss || stream, grad) {
         (true, true) => &Formula::<_, true, true>(formula),
         (true, false) => &Formula::<_, true, false>(formula),

@@ -38,6 +38,8 @@ impl<T: Element, const K: usize> Entries<'_, T, K> {
         let len = self.len();
         // Others ask for as much by themselves, and are up to a tenth slower if they are told.
         let ask_ahead = is_intel();
+        // Known here, it needs no check at every vector.
+        assert!(self.rows.iter().all(|row| row.len() == len));
         let mut at = 0;
         while at < len {
             let mut block = [Sum::zero(simd); J];
@@ -83,19 +85,27 @@ impl<T: Element, const K: usize> Entries<'_, T, K> {
         }
     }
 
-    /// Writes the gradients of the entries, zeros where there are no factors.
+    /// Writes the gradients of the entries, zeros where there are no factors, those of
+    /// whole vectors past the caches if they `stream` and all are wanted.
     #[inline(always)]
     pub(super) fn write<S: Isa, L: PairLoss<T, K, J>, const J: usize>(
         &mut self,
         simd: S,
         loss: L,
         factors: Option<L::Factors>,
+        stream: bool,
     ) {
         if !self.rows.iter().any(InOut::is_writable) {
             return;
         }
-        let len = self.len();
         let mut at = 0;
+        if self.rows.iter().all(InOut::is_writable) {
+            at = match stream && self.rows.iter().all(InOut::is_streamable) {
+                true => self.vectors::<S, L, J, true>(simd, loss, factors),
+                false => self.vectors::<S, L, J, false>(simd, loss, factors),
+            };
+        }
+        let len = self.len();
         while len - at >= T::LANES {
             self.step::<S, L, J, true>(simd, loss, factors, at);
             at += T::LANES;
@@ -103,6 +113,35 @@ impl<T: Element, const K: usize> Entries<'_, T, K> {
         if at < len {
             self.step::<S, L, J, false>(simd, loss, factors, at);
         }
+    }
+
+    /// Writes the gradients of whole vectors of all rows, and returns how many entries these have.
+    #[inline(always)]
+    fn vectors<S: Isa, L: PairLoss<T, K, J>, const J: usize, const STREAM: bool>(
+        &mut self,
+        simd: S,
+        loss: L,
+        factors: Option<L::Factors>,
+    ) -> usize {
+        let len = self.len();
+        // Known here, it needs no check at every vector.
+        assert!(
+            self.rows
+                .iter()
+                .all(|row| row.len() == len && row.is_writable())
+        );
+        let mut at = 0;
+        while len - at >= T::LANES {
+            let grads = self.grads::<S, L, J, true>(simd, loss, factors, at);
+            for (row, grad) in self.rows.iter_mut().zip(grads) {
+                match STREAM {
+                    true => row.stream(at, grad),
+                    false => row.store::<S, true>(at, grad),
+                }
+            }
+            at += T::LANES;
+        }
+        at
     }
 
     #[inline(always)]
@@ -113,14 +152,25 @@ impl<T: Element, const K: usize> Entries<'_, T, K> {
         factors: Option<L::Factors>,
         at: usize,
     ) {
-        let mut grads = [Lanes::splat(simd, T::ZERO); K];
-        if let Some(factors) = factors {
-            grads = loss.grads(self.load::<S, FULL>(simd, at), factors);
-        }
+        let grads = self.grads::<S, L, J, FULL>(simd, loss, factors, at);
         for (row, grad) in self.rows.iter_mut().zip(grads) {
             if row.is_writable() {
                 row.store::<S, FULL>(at, grad);
             }
+        }
+    }
+
+    #[inline(always)]
+    fn grads<S: Isa, L: PairLoss<T, K, J>, const J: usize, const FULL: bool>(
+        &self,
+        simd: S,
+        loss: L,
+        factors: Option<L::Factors>,
+        at: usize,
+    ) -> [Lanes<T, S>; K] {
+        match factors {
+            Some(factors) => loss.grads(self.load::<S, FULL>(simd, at), factors),
+            None => [Lanes::splat(simd, T::ZERO); K],
         }
     }
 }

@@ -2,9 +2,8 @@
 //!
 //! A unit is a row of each of the `K` operands. The first pass adds a few sums of products over the
 //! entries of the rows; from these the loss makes its value and a few factors; with them the second
-//! pass turns entries into gradients, each row still in the cache. Gradients go through the caches,
-//! however many there are: rows of several operands in turn, past them, are slower. Rows too long for one thread are
-//! cut into chunks ([`long`]).
+//! pass turns entries into gradients, each row still in the cache. Rows too long for one thread are cut
+//! into chunks ([`long`]).
 
 mod entries;
 mod long;
@@ -35,6 +34,9 @@ pub trait PairLoss<T: Element, const K: usize, const J: usize>: Copy + Send + Sy
     /// [`are_reliable`](Self::are_reliable) says that products of their entries leave the range of
     /// f64.
     const SCALE_INVARIANT: bool;
+
+    /// Whether it takes less time than memory does.
+    const LIGHT: bool = false;
 
     /// The label of a unit.
     fn label(labels: &Self::Labels<'_>, sample: usize, unit: usize) -> Self::Label;
@@ -77,6 +79,8 @@ struct Pairs<'i, T: Element, L: PairLoss<T, K, J>, const K: usize, const J: usiz
     labels: L::Labels<'i>,
     /// Entries in a row.
     len: usize,
+    /// Whether gradients go past the caches, if the rows of all operands lie in lines.
+    stream: bool,
 }
 
 /// Computes a loss of several operands and the gradients that are wanted, given the labels and the
@@ -86,7 +90,13 @@ pub(crate) fn run<'a, T: Element, L: PairLoss<T, K, J>, const K: usize, const J:
     work: Work<'_, '_, T, (L::Labels<'a>, usize), K>,
 ) {
     let (labels, len) = work.inputs;
-    let pairs = Pairs::<_, _, K, J> { loss, labels, len };
+    let stream = work.plan.streams(L::LIGHT, K);
+    let pairs = Pairs::<_, _, K, J> {
+        loss,
+        labels,
+        len,
+        stream,
+    };
     schedule::run(work.plan, work.outputs, &pairs);
 }
 
@@ -188,6 +198,9 @@ where
                 }
             }
         }
+        if pairs.stream {
+            simd.fence();
+        }
         sum
     }
 }
@@ -243,6 +256,7 @@ where
                     simd,
                     loss: self.loss,
                     entries,
+                    stream: self.stream,
                 };
                 if let Some(scale) = scales.of(sample, unit) {
                     let label = L::label(&self.labels, sample, unit);

@@ -46,6 +46,8 @@ pub(super) struct Direct<'r, T, S, L, const K: usize> {
     pub(super) simd: S,
     pub(super) loss: L,
     pub(super) entries: Entries<'r, T, K>,
+    /// Whether gradients go past the caches.
+    pub(super) stream: bool,
 }
 
 impl<T, S, L, const K: usize, const J: usize> Passes<T, L, K, J> for Direct<'_, T, S, L, K>
@@ -70,7 +72,8 @@ where
 
     #[inline(always)]
     fn write(&mut self, factors: Option<L::Factors>) {
-        self.entries.write(self.simd, self.loss, factors);
+        self.entries
+            .write(self.simd, self.loss, factors, self.stream);
     }
 }
 
@@ -211,7 +214,7 @@ where
             });
             let mut entries = Entries { rows };
             drop(rooms);
-            entries.write(simd, self.loss, factors);
+            entries.write(simd, self.loss, factors, false);
             let rooms = Scratch::rooms(scratch);
             for ((operand, room), copied) in outputs.operands.iter_mut().zip(rooms).zip(copied) {
                 if copied && let Some(grad) = operand.grad() {

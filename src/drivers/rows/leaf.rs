@@ -60,7 +60,7 @@ where
 {
     /// Whether gradients go past the caches.
     pub(super) fn streams(&self, plan: &Plan<'_, T>) -> bool {
-        self.grad && plan.streams(!self.loss.normalises())
+        self.grad && plan.streams(!self.loss.normalises(), 1)
     }
 
     /// Whether the classes of every row are neighbours in memory, in all operands.

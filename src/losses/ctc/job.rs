@@ -135,7 +135,7 @@ impl<T: Element + Plain> Job<'_, T> {
             limits,
             factors: &self.factors,
             join: threads > samples,
-            stream: large && self.exec.stores.past_caches(false),
+            stream: large && self.exec.stores.past_caches(false, 1),
             queue: Mutex::new(Queue {
                 next: 0,
                 start: 0,
