@@ -135,7 +135,8 @@ impl<T: Element + Plain> Job<'_, T> {
             limits,
             factors: &self.factors,
             join: threads > samples,
-            stream: large && self.exec.stores.past_caches(false, 1),
+            // A frame is written at once, a multiplication for each probability.
+            stream: large && self.exec.stores.past_caches(true, 1),
             queue: Mutex::new(Queue {
                 next: 0,
                 start: 0,
