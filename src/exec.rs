@@ -14,6 +14,28 @@ pub enum Threading {
 
 /// How gradients are written that, with what they are computed from, are too large for the caches.
 /// Smaller ones, and those in place, always go by way of them.
+///
+/// Measured with gradients of 64 MiB, each against the other kind of stores:
+///
+/// | | Intel (Xeon, AVX-512) | AMD (Zen 4) |
+/// |---|---|---|
+/// | elementwise losses without an exponential or logarithm | past the caches | past the caches, 1.2 to 1.4 times as fast |
+/// | other elementwise losses | past the caches | cached, 0.85 to 1.1 times, 2 times where gradient and pred lie alike |
+/// | softmax cross entropy | past the caches, up to 1.5 times | cached, 1.05 to 1.6 times |
+/// | triplets | cached, 1.2 times | past the caches, 1.2 times |
+/// | pairs by their angle | cached | cached, 1.0 to 1.1 times |
+/// | CTC of many classes | past the caches | past the caches, 1.25 times |
+///
+/// ```
+/// use lossgrad::{Exec, L2Loss, Stores};
+/// use ndarray::array;
+///
+/// let (pred, label) = (array![[1.0f32, 2.0]], array![[0.5f32, 4.0]]);
+/// let exec = Exec { stores: Stores::Cached, ..Exec::default() };
+/// let read_next = L2Loss::new().on(&pred, &label).exec(exec).grad()?;
+/// assert_eq!(read_next, L2Loss::new().on(&pred, &label).grad()?);
+/// # Ok::<(), lossgrad::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Stores {
     /// Past the caches where that is the faster on this CPU, which depends on how much is computed

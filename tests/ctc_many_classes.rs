@@ -8,7 +8,7 @@ use common::ctc_forms::{assert_every_form, assert_laid_out};
 use common::layouts::Layout;
 use common::levels::{for_each_level, shrunk};
 use common::random::Random;
-use lossgrad::{CtcLoss, Exec, Level, Reduction, Threading};
+use lossgrad::{CtcLoss, Exec, Level, Reduction, Stores, Threading};
 use ndarray::{Array1, Array2, Array3, Axis, array, s};
 
 /// Numbers of classes around the edges of vectors, of four vectors and of a table.
@@ -162,7 +162,10 @@ fn ctc_many_classes_are_written_past_the_caches() {
             let place = memory.slice_mut(s![offset..offset + batch.pred.len()]);
             let mut grad = place.into_shape_with_order(batch.pred.raw_dim()).unwrap();
             ctc.on(&batch.pred, &labels)
-                .exec(Exec::new(level, Threading::Auto))
+                .exec(Exec {
+                    stores: Stores::PastCaches,
+                    ..Exec::new(level, Threading::Auto)
+                })
                 .loss_and_grad_into(&mut loss, &mut grad)
                 .unwrap();
             for (n, alone) in alone.iter().enumerate() {

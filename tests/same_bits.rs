@@ -9,7 +9,7 @@ use common::layouts::Layout;
 use common::levels::{levels, shrunk};
 use common::random::Random;
 use common::real::Real;
-use lossgrad::{Exec, Level, Reduction, Threading};
+use lossgrad::{Exec, Level, Reduction, Stores, Threading};
 use ndarray::{ArrayD, Axis};
 
 /// A shape with its batch axis and its class axis.
@@ -257,7 +257,11 @@ fn gradients_past_the_caches_agree() {
     ];
     for name in names {
         let case = common::cases::case::<f32>(name);
-        let shapes = [[3, shrunk(1_000_003)], [shrunk(700), 4099]];
+        let shapes = [
+            [3, shrunk(1_000_003)],
+            [shrunk(700), 4099],
+            [shrunk(2801), 1027],
+        ];
         for shape in &shapes {
             let problem = (case.draw)(shape, 1, &mut Random::new(17));
             for level in levels()
@@ -265,7 +269,10 @@ fn gradients_past_the_caches_agree() {
                 .filter(|&level| level != Level::scalar())
             {
                 for threading in [Threading::Serial, Threading::Auto] {
-                    let exec = Exec::new(level, threading);
+                    let exec = Exec {
+                        stores: Stores::PastCaches,
+                        ..Exec::new(level, threading)
+                    };
                     let request = Request::<f32> {
                         exec,
                         ..Request::default()
@@ -326,7 +333,10 @@ fn rows_past_the_caches_agree<T: Real>() {
                 let request = Request::<T> {
                     class_axis: 1,
                     sample_weight: Some(weight.clone()),
-                    exec: Exec::new(level, Threading::Auto),
+                    exec: Exec {
+                        stores: Stores::PastCaches,
+                        ..Exec::new(level, Threading::Auto)
+                    },
                     ..Request::default()
                 };
                 let whole = fused(&case, &problem, &request);
