@@ -8,7 +8,7 @@ use crate::{Error, Exec, Reduction};
 use core::marker::PhantomData;
 use ndarray::{Array, Array1, ArrayD, ArrayRef, Dimension, Ix1, IxDyn};
 
-/// Bytes of predictions, labels and gradients from which gradients may go past the caches: around the
+/// Bytes of inputs and their gradients from which gradients may go past the caches: around the
 /// size of a last-level cache, above which they would be evicted before they are read.
 const STREAM_BYTES: usize = 32 << 20;
 
@@ -432,7 +432,7 @@ fn run<P: Problem<T, K>, T: Element, const K: usize>(
     let grid = shapes.grid();
     let mut inputs = problem.check(&shapes, &grid)?;
     let elements: usize = shapes.pred.iter().product();
-    let large = elements.saturating_mul(3 * size_of::<T>()) >= STREAM_BYTES;
+    let bytes = elements.saturating_mul((2 * K + 1) * size_of::<T>());
     let in_place = matches!(operands[0], Given::InPlace(_));
     let plan = Plan {
         exec: settings.exec,
@@ -442,7 +442,7 @@ fn run<P: Problem<T, K>, T: Element, const K: usize>(
         sample_weight: shapes.sample_weight(settings.sample_weight, &grid)?,
         upstream: shapes.upstream(settings.upstream, &grid)?,
         // In place the caches have just read what is written.
-        large: large && !in_place,
+        may_stream: bytes >= STREAM_BYTES && !in_place,
         grid,
     };
 

@@ -12,19 +12,22 @@ pub enum Threading {
     Auto,
 }
 
-/// How gradients are written that, with what they are computed from, are too large for the caches.
-/// Smaller ones, and those in place, always go by way of them.
+/// By which stores gradients are written that are too large for the caches: of inputs and gradients of
+/// 32 MiB together. Smaller ones, and those in place, always go by way of them.
 ///
-/// Measured with gradients of 64 MiB, each against the other kind of stores:
+/// What [`Auto`](Self::Auto) chooses, and how many times as fast as the other choice it was measured
+/// to be, with gradients of 16 to 64 MiB on two threads:
 ///
-/// | | Intel (Xeon, AVX-512) | AMD (Zen 4) |
+/// | | Intel (Xeon with AVX-512) | AMD (Zen 4) |
 /// |---|---|---|
-/// | elementwise losses without an exponential or logarithm | past the caches | past the caches, 1.2 to 1.4 times as fast |
-/// | other elementwise losses | past the caches | cached, 0.85 to 1.1 times, 2 times where gradient and pred lie alike |
-/// | softmax cross entropy | past the caches, up to 1.5 times | cached, 1.05 to 1.6 times |
-/// | triplets | cached, 1.2 times | past the caches, 1.2 times |
-/// | pairs by their angle | cached | cached, 1.0 to 1.1 times |
-/// | CTC of many classes | past the caches | past the caches, 1.25 times |
+/// | elementwise losses of arithmetic alone | past the caches | past the caches, 1.2 |
+/// | other elementwise losses | past the caches | cached, 0.9 to 1.1; 2 where the gradient lies up to 128 bytes further into a page than pred |
+/// | softmax cross entropy of logits | past the caches, 1.6 | cached, 1.0 to 1.6 |
+/// | triplets | cached, 1.2 | past the caches, 1.2 |
+/// | pairs by their angle | cached | cached, 1.0 |
+/// | CTC of many classes | past the caches | past the caches, 1.3 |
+///
+/// Where there are no such stores, as on Arm, all gradients are cached.
 ///
 /// ```
 /// use lossgrad::{Exec, L2Loss, Stores};
@@ -32,33 +35,31 @@ pub enum Threading {
 ///
 /// let (pred, label) = (array![[1.0f32, 2.0]], array![[0.5f32, 4.0]]);
 /// let exec = Exec { stores: Stores::Cached, ..Exec::default() };
-/// let read_next = L2Loss::new().on(&pred, &label).exec(exec).grad()?;
-/// assert_eq!(read_next, L2Loss::new().on(&pred, &label).grad()?);
+/// let grad = L2Loss::new().on(&pred, &label).exec(exec).grad()?;
+/// assert_eq!(grad, array![[0.5, -2.0]]);
 /// # Ok::<(), lossgrad::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Stores {
-    /// Past the caches where that is the faster on this CPU, which depends on how much is computed
-    /// for each gradient.
+    /// What is the faster for the loss on this CPU.
     #[default]
     Auto,
-    /// By way of the caches: for gradients that are read again at once, from their end.
+    /// By way of the caches, which hold the end of the gradient afterwards.
     Cached,
-    /// Past the caches: memory is not read before it is written, and what the caches hold stays there.
+    /// Past the caches where runs of memory are long enough and aligned to 16 bytes, as allocators
+    /// align them. What is written need not be read first, and what the caches hold stays there.
     PastCaches,
 }
 
 impl Stores {
-    /// Whether large gradients go past the caches, those of `operands` in turn; `light` if computing
-    /// them takes less time than memory does.
+    /// Whether large gradients, runs of `operands` operands in turn, go past the caches; `light` if
+    /// computing them takes less time than memory does.
     ///
-    /// Intel's processors gain by it unless several runs of memory are written in turn. Others (measured
-    /// on Zen 4) gain where little is computed. Where exponentials are computed between such stores,
-    /// they take 1.05 to 1.3 times as long as by ordinary ones and, if the gradient lies up to 128 bytes
-    /// behind pred in its page, 2 times: what is loaded waits for stores to the same place in another
-    /// page.
+    /// AMD's processors lose by such stores between exponentials: what is loaded waits for stores to
+    /// the same place in another page, and these take long.
     pub(crate) fn past_caches(self, light: bool, operands: usize) -> bool {
         match self {
+            Self::Auto if cfg!(not(target_arch = "x86_64")) => false,
             Self::Auto if is_intel() => operands == 1,
             Self::Auto => light,
             Self::Cached => false,
@@ -103,5 +104,23 @@ impl Exec {
     /// The best level of this CPU, on the calling thread.
     pub fn serial() -> Self {
         Self::new(Level::best(), Threading::Serial)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stores_are_those_that_are_asked_for() {
+        for light in [false, true] {
+            for operands in [1, 3] {
+                assert!(!Stores::Cached.past_caches(light, operands));
+                assert!(Stores::PastCaches.past_caches(light, operands));
+            }
+        }
+        let past_caches = cfg!(target_arch = "x86_64");
+        assert_eq!(Stores::Auto.past_caches(true, 1), past_caches);
+        assert!(!Stores::Auto.past_caches(false, 3));
     }
 }

@@ -254,6 +254,7 @@ fn gradients_past_the_caches_agree() {
         "softmax_ce sparse",
         "softmax_ce dense",
         "triplet",
+        "cosine_embedding",
     ];
     for name in names {
         let case = common::cases::case::<f32>(name);

@@ -74,7 +74,7 @@ pub struct Plan<'a, T> {
     pub(crate) each_class: bool,
     /// Whether predictions, labels and gradients are too large for the caches, and gradients are
     /// written elsewhere than in place.
-    pub(crate) large: bool,
+    pub(crate) may_stream: bool,
 }
 
 /// The factors of a sample's units.
@@ -95,7 +95,7 @@ impl<T: Element> Plan<'_, T> {
     /// Whether the gradients of so many operands, where they are runs, go past the caches; `light` if
     /// computing them takes less time than memory does.
     pub(crate) fn streams(&self, light: bool, operands: usize) -> bool {
-        self.large && self.exec.stores.past_caches(light, operands)
+        self.may_stream && self.exec.stores.past_caches(light, operands)
     }
 
     /// Whether the units of a sample share their factors.

@@ -9,9 +9,9 @@ use core::ops::Range;
 /// microseconds, which is what this many elements take.
 const PARALLEL_WORK: usize = 1 << 15;
 
-/// Tasks for each thread, if all of them are large enough: several, so that threads which are held up
-/// find less to do than others; few, for each costs half a microsecond.
-const TASKS_A_THREAD: usize = 8;
+/// The most tasks for each thread, and at least half of them where all are large enough: several, so
+/// that threads which are held up take fewer than others; few, for each costs half a microsecond.
+const TASKS_A_THREAD: usize = 16;
 
 /// A driver's unit of work: some units of a sample.
 pub(crate) trait Leaf<T: Element, const K: usize = 1>: Sync {

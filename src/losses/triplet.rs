@@ -125,10 +125,9 @@ impl<T: Element> PairLoss<T, 3, 2> for Formula {
     type Factors = T;
 
     const SCALE_INVARIANT: bool = false;
+    const LIGHT: bool = true;
 
     fn label(_: &(), _: usize, _: usize) {}
-
-    const LIGHT: bool = true;
 
     #[inline(always)]
     fn add<S: Isa>(

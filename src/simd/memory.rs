@@ -360,6 +360,12 @@ impl<'a, T: Float> InOut<'a, T> {
         self.writable > 0 && self.target.addr().is_multiple_of(PIECE_BYTES)
     }
 
+    /// Whether everything can be written past the caches.
+    #[inline(always)]
+    pub fn is_streamable_to_its_end(&self) -> bool {
+        self.is_streamable() && (self.writable * size_of::<T>()).is_multiple_of(PIECE_BYTES)
+    }
+
     /// Writes lanes at `at` past the caches; needs a fence before another thread may read. Lines are
     /// best written whole, from the [first](Self::first_line) on, or else one vector after the other
     /// with nothing else in between.
@@ -370,5 +376,30 @@ impl<'a, T: Float> InOut<'a, T> {
         assert!(target.addr().is_multiple_of(PIECE_BYTES));
         // SAFETY: the lanes lie within the writable run, aligned to 16 bytes.
         unsafe { lanes.stream_raw(target) }
+    }
+
+    /// Writes lanes at `at`, as many as the run has room for: past the caches, as
+    /// [`stream`](Self::stream) does, if those are whole pieces.
+    #[inline(always)]
+    pub fn stream_some<S: Isa>(&mut self, at: usize, lanes: Lanes<T, S>) {
+        assert!(at <= self.writable);
+        let count = T::LANES.min(self.writable - at);
+        let target = self.target.wrapping_add(at);
+        let pieces = count * size_of::<T>();
+        if !(target.addr() | pieces).is_multiple_of(PIECE_BYTES) {
+            self.store::<S, false>(at, lanes);
+            return;
+        }
+        let mut values = [T::ZERO; 16];
+        lanes.store(&mut values);
+        for start in (0..pieces).step_by(PIECE_BYTES) {
+            let from = values.as_ptr().wrapping_byte_add(start).cast();
+            // SAFETY: the piece lies within the values and within the writable run, aligned to 16 bytes.
+            unsafe {
+                lanes
+                    .simd
+                    .stream_piece(target.wrapping_byte_add(start).cast(), from)
+            }
+        }
     }
 }

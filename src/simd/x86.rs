@@ -171,6 +171,14 @@ impl Isa for V3 {
     }
 
     #[inline(always)]
+    unsafe fn stream_piece(self, to: *mut u8, from: *const u8) {
+        // SAFETY: the caller promises 16 bytes.
+        let piece = unsafe { self.sse._mm_loadu_ps(from.cast()) };
+        // SAFETY: the caller promises 16 bytes, aligned to as many.
+        unsafe { self.sse._mm_stream_ps(to.cast(), piece) }
+    }
+
+    #[inline(always)]
     fn fence(self) {
         self.sse._mm_sfence();
     }
@@ -418,6 +426,12 @@ impl Isa for V4 {
     unsafe fn stream_f64(self, to: *mut f64, register: f64x8) {
         // SAFETY: as the caller promises.
         unsafe { self.stream_f32(to.cast(), cast(register)) }
+    }
+
+    #[inline(always)]
+    unsafe fn stream_piece(self, to: *mut u8, from: *const u8) {
+        // SAFETY: as the caller promises.
+        unsafe { (*self).stream_piece(to, from) }
     }
 
     #[inline(always)]

@@ -3,11 +3,15 @@ use crate::drivers::Gathered;
 use crate::drivers::terms::SUM_BLOCK;
 use crate::element::Element;
 use crate::math::powers::power_of_two;
-use crate::simd::{InOut, Isa, Lanes, Sum, is_intel};
+use crate::simd::{InOut, Isa, Lanes, Sum};
 
 /// Some entries of a unit's rows, each row's neighbours in memory.
 pub(super) struct Entries<'r, T, const K: usize> {
     pub(super) rows: [InOut<'r, T>; K],
+    /// Whether memory is asked for ahead.
+    pub(super) ask_ahead: bool,
+    /// Whether gradients go past the caches, if all are wanted.
+    pub(super) stream: bool,
 }
 
 impl<T: Element, const K: usize> Entries<'_, T, K> {
@@ -36,9 +40,7 @@ impl<T: Element, const K: usize> Entries<'_, T, K> {
         sums: &mut [Gathered<S>; J],
     ) {
         let len = self.len();
-        // Others ask for as much by themselves, and are up to a tenth slower if they are told.
-        let ask_ahead = is_intel();
-        // Known here, it needs no check at every vector.
+        // Checked once here, not at every vector.
         assert!(self.rows.iter().all(|row| row.len() == len));
         let mut at = 0;
         while at < len {
@@ -48,10 +50,12 @@ impl<T: Element, const K: usize> Entries<'_, T, K> {
                     break;
                 }
                 let mut entries = if len - at >= T::LANES {
-                    if ask_ahead {
+                    if self.ask_ahead {
                         for row in &self.rows {
                             row.prefetch(simd, at, AHEAD);
-                            row.prefetch_target(simd, at, AHEAD);
+                            if !self.stream {
+                                row.prefetch_target(simd, at, AHEAD);
+                            }
                         }
                     }
                     self.load::<S, true>(simd, at)
@@ -85,30 +89,34 @@ impl<T: Element, const K: usize> Entries<'_, T, K> {
         }
     }
 
-    /// Writes the gradients of the entries, zeros where there are no factors, those of
-    /// whole vectors past the caches if they `stream` and all are wanted.
+    /// Writes the gradients of the entries, zeros where there are no factors.
     #[inline(always)]
     pub(super) fn write<S: Isa, L: PairLoss<T, K, J>, const J: usize>(
         &mut self,
         simd: S,
         loss: L,
         factors: Option<L::Factors>,
-        stream: bool,
     ) {
-        if !self.rows.iter().any(InOut::is_writable) {
+        let len = self.len();
+        let mut at = 0;
+        // What is left of a line that was written by way of the caches takes many times as long.
+        if self.stream && self.rows.iter().all(InOut::is_streamable_to_its_end) {
+            at = self.vectors::<S, L, J, true>(simd, loss, factors);
+            let grads = self.grads::<S, L, J, false>(simd, loss, factors, at);
+            for (row, grad) in self.rows.iter_mut().zip(grads) {
+                row.stream_some(at, grad);
+            }
             return;
         }
-        let mut at = 0;
         if self.rows.iter().all(InOut::is_writable) {
-            at = match stream && self.rows.iter().all(InOut::is_streamable) {
-                true => self.vectors::<S, L, J, true>(simd, loss, factors),
-                false => self.vectors::<S, L, J, false>(simd, loss, factors),
-            };
-        }
-        let len = self.len();
-        while len - at >= T::LANES {
-            self.step::<S, L, J, true>(simd, loss, factors, at);
-            at += T::LANES;
+            at = self.vectors::<S, L, J, false>(simd, loss, factors);
+        } else if self.rows.iter().any(InOut::is_writable) {
+            while len - at >= T::LANES {
+                self.step::<S, L, J, true>(simd, loss, factors, at);
+                at += T::LANES;
+            }
+        } else {
+            return;
         }
         if at < len {
             self.step::<S, L, J, false>(simd, loss, factors, at);
@@ -124,7 +132,7 @@ impl<T: Element, const K: usize> Entries<'_, T, K> {
         factors: Option<L::Factors>,
     ) -> usize {
         let len = self.len();
-        // Known here, it needs no check at every vector.
+        // Checked once here, not at every vector.
         assert!(
             self.rows
                 .iter()

@@ -46,8 +46,6 @@ pub(super) struct Direct<'r, T, S, L, const K: usize> {
     pub(super) simd: S,
     pub(super) loss: L,
     pub(super) entries: Entries<'r, T, K>,
-    /// Whether gradients go past the caches.
-    pub(super) stream: bool,
 }
 
 impl<T, S, L, const K: usize, const J: usize> Passes<T, L, K, J> for Direct<'_, T, S, L, K>
@@ -72,8 +70,7 @@ where
 
     #[inline(always)]
     fn write(&mut self, factors: Option<L::Factors>) {
-        self.entries
-            .write(self.simd, self.loss, factors, self.stream);
+        self.entries.write(self.simd, self.loss, factors);
     }
 }
 
@@ -183,6 +180,8 @@ where
                 let room = rooms.next().expect("a room for each operand");
                 InOut::read(operand.read_row(sample, unit, piece.clone(), room))
             }),
+            ask_ahead: self.ask_ahead,
+            stream: false,
         }
     }
 
@@ -212,9 +211,13 @@ where
                 }
                 run
             });
-            let mut entries = Entries { rows };
+            let mut entries = Entries {
+                rows,
+                ask_ahead: false,
+                stream: false,
+            };
             drop(rooms);
-            entries.write(simd, self.loss, factors, false);
+            entries.write(simd, self.loss, factors);
             let rooms = Scratch::rooms(scratch);
             for ((operand, room), copied) in outputs.operands.iter_mut().zip(rooms).zip(copied) {
                 if copied && let Some(grad) = operand.grad() {

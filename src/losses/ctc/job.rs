@@ -11,15 +11,15 @@ use crate::element::Element;
 use crate::simd::dispatch;
 use crate::tensor::{Frames, Source};
 use crate::workspace::{Plain, Room, Workspace, bytes_of};
-use crate::{Error, Exec, Level, Threading, math};
+use crate::{Error, Exec, Level, Stores, Threading, math};
 use core::f64::consts::LN_2;
 use std::sync::Mutex;
 
 /// Pairs of states and classes, over all frames, below which a call stays on its thread.
 const PARALLEL_WORK: usize = 1 << 16;
 
-/// Bytes of predictions and gradient from which a gradient is written past the caches: around the
-/// size of a last-level cache.
+/// Bytes of predictions and gradient from which a gradient may go past the caches: around the size of
+/// a last-level cache.
 const STREAM_BYTES: usize = 32 << 20;
 
 /// The factors of a sample's loss and gradient.
@@ -135,8 +135,8 @@ impl<T: Element + Plain> Job<'_, T> {
             limits,
             factors: &self.factors,
             join: threads > samples,
-            // A frame is written at once, a multiplication for each probability.
-            stream: large && self.exec.stores.past_caches(true, 1),
+            // The faster on Intel's processors and on AMD's.
+            stream: large && self.exec.stores != Stores::Cached,
             queue: Mutex::new(Queue {
                 next: 0,
                 start: 0,

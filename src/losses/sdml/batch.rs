@@ -241,7 +241,7 @@ impl<T: Element> Rooms<'_, T> {
             each_class: false,
             sample_weight: factor(&self.takes_part[..count]),
             upstream: factor(&self.coefficients[..count]),
-            large: false,
+            may_stream: false,
             grid,
         };
         // Each row is a window of the same values, an entry earlier than that of the row before.
