@@ -318,7 +318,12 @@ fn rows_past_the_caches_agree<T: Real>() {
     ];
     for name in names {
         let case = common::cases::case::<T>(name);
-        for shape in [&[shrunk(3000), 1003][..], &[3, 100, shrunk(10_001)]] {
+        let shapes = [
+            &[shrunk(3000), 1003][..],
+            &[shrunk(750), 4003],
+            &[3, 100, shrunk(10_001)],
+        ];
+        for shape in shapes {
             let (samples, random) = (shape[0], &mut Random::new(19));
             let mut problem = (case.draw)(shape, 1, random);
             let mut weight = ArrayD::from_elem(vec![samples], T::of(0.5));

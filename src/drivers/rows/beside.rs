@@ -386,7 +386,7 @@ where
         width: usize,
         classes: Range<usize>,
     ) {
-        let stream = self.rows.streams(self.plan);
+        let stream = self.rows.streams_columns(self.plan);
         let grads = &self.packed[1];
         let pred = &mut self.outputs.operands[0];
         if self.rows.in_runs_of(pred) {

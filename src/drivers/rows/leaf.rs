@@ -16,6 +16,13 @@ const LEAF_ROWS: usize = 1024;
 /// logits and exponentials of f32 fill a first-level cache of 32 KiB.
 pub(super) const LONGEST_CHUNK: usize = 4096;
 
+/// Classes of a row from which on its gradient goes past the caches: the lines at its ends, which are
+/// not written whole, take longer than others.
+const LEAST_STREAMED: usize = 512;
+
+/// The same of log-probabilities, of which a line in the middle, the label's, is written twice.
+const LEAST_LOG_PROBS: usize = 4000;
+
 /// The driver of rows with its operands; `DENSE` if the label gives every class a share.
 pub(super) struct Rows<'i, T, R, const DENSE: bool> {
     pub(super) loss: R,
@@ -58,9 +65,18 @@ where
     T: Element,
     R: RowLoss<T>,
 {
-    /// Whether gradients go past the caches.
+    /// Whether gradients of rows whose classes are neighbours go past the caches.
     pub(super) fn streams(&self, plan: &Plan<'_, T>) -> bool {
-        self.grad && plan.streams(!self.loss.normalises(), 1)
+        let (least, light) = match self.loss.normalises() {
+            true => (LEAST_STREAMED, false),
+            false => (LEAST_LOG_PROBS, true),
+        };
+        self.grad && self.classes >= least && plan.streams(light, 1)
+    }
+
+    /// Whether gradients of rows side by side go past the caches, class by class.
+    pub(super) fn streams_columns(&self, plan: &Plan<'_, T>) -> bool {
+        self.grad && plan.streams(false, 1)
     }
 
     /// Whether the classes of every row are neighbours in memory, in all operands.

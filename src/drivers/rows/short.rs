@@ -61,9 +61,13 @@ where
             return 0.0;
         }
         let level = self.plan.exec.level;
-        let stream = self.rows.streams(self.plan);
+        let in_runs = self.rows.in_runs(self.outputs);
+        let stream = match in_runs {
+            true => self.rows.streams(self.plan),
+            false => self.rows.streams_columns(self.plan),
+        };
         // One lane at a time is none the faster for rows side by side.
-        let sum = if !self.rows.in_runs(self.outputs) {
+        let sum = if !in_runs {
             match level.is_scalar() {
                 true => self.one_by_one(),
                 false => self.apart(),
