@@ -1,6 +1,6 @@
 //! Every operation at every level of this CPU against the same operation on single numbers.
 
-use super::{Bits, Float, Isa, Kernel, Lanes, Level, Mask, Sum, Trail, dispatch};
+use super::{Bits, Float, InOut, Isa, Kernel, Lanes, Level, Mask, Sum, Trail, dispatch};
 
 /// Numbers of every kind, as many as the lanes of two vectors of f32.
 const A: [f32; 16] = [
@@ -300,8 +300,17 @@ impl<T: Number> Kernel for Memory<T> {
         }
         // From anywhere in a line, to its end and past it.
         for start in 0..20 {
-            for len in [0, 1, 15, 40] {
+            for len in [0, 1, 6, 12, 15, 40] {
                 // All at the end, some lines before, more lines than there are.
+                let assert_copied = |target: &[T]| {
+                    simd.fence();
+                    assert_same(&target[start..start + len], &source[..len], "copied");
+                    let outside = target[..start].iter().chain(&target[start + len..]);
+                    assert!(
+                        outside.into_iter().all(|&value| value == T::of(-1.0)),
+                        "guard zones"
+                    );
+                };
                 for lines in [0, 1, 10] {
                     let mut target = [T::of(-1.0); 60];
                     let place = &mut target[start..start + len];
@@ -310,14 +319,15 @@ impl<T: Number> Kernel for Memory<T> {
                         trail.line(simd);
                     }
                     trail.finish(simd);
-                    simd.fence();
-                    assert_same(&target[start..start + len], &source[..len], "trail");
-                    let outside = target[..start].iter().chain(&target[start + len..]);
-                    assert!(
-                        outside.into_iter().all(|&value| value == T::of(-1.0)),
-                        "guard zones"
-                    );
+                    assert_copied(&target);
                 }
+                let mut target = [T::of(-1.0); 60];
+                let mut run = InOut::copy(&source[..len], &mut target[start..start + len]);
+                for at in (0..len).step_by(T::LANES) {
+                    let lanes = run.load::<S, false>(simd, at);
+                    run.stream_some(at, lanes);
+                }
+                assert_copied(&target);
             }
         }
     }
