@@ -119,10 +119,12 @@ pub trait Isa: pulp::Simd {
     /// As for [`stream_f32`](Self::stream_f32).
     unsafe fn stream_f64(self, to: *mut f64, register: Self::f64s);
 
-    /// Copies 16 bytes past the caches.
+    /// Copies 16 bytes past the caches where the instruction set can, else plainly.
     ///
     /// # Safety
-    /// 16 bytes are readable at `from` and writable at `to`, which is a multiple of 16.
+    /// 16 bytes are readable at `from` and writable at `to`, which is a multiple of 16 and shares none of
+    /// them; a [`fence`](Self::fence) must follow before the memory is handed to another thread.
+    #[inline(always)]
     unsafe fn stream_piece(self, to: *mut u8, from: *const u8) {
         // SAFETY: the caller promises 16 bytes in two places.
         unsafe { to.copy_from_nonoverlapping(from, 16) }

@@ -379,7 +379,7 @@ impl<'a, T: Float> InOut<'a, T> {
     }
 
     /// Writes lanes at `at`, as many as the run has room for: past the caches, as
-    /// [`stream`](Self::stream) does, if those are whole pieces.
+    /// [`stream`](Self::stream) does, if those are whole pieces of 16 bytes.
     #[inline(always)]
     pub fn stream_some<S: Isa>(&mut self, at: usize, lanes: Lanes<T, S>) {
         assert!(at <= self.writable);

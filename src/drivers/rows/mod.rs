@@ -6,7 +6,7 @@
 //! A vector holds classes of one row ([`row`]) or, where rows are short or the classes no neighbours
 //! in memory, one class of several rows ([`beside`]); both add in the same order, so both give the
 //! same bits. What finds the rows of a leaf in memory and writes their losses ([`short`]) is no part of
-//! a kernel. Gradients too large for the caches go past them, each row's beside the passes over the row
+//! a kernel. Gradients that go past the caches do so a row at a time, beside the passes over the row
 //! that follows ([`direct`]). Rows too long for the first-level cache, or for one thread, are cut into
 //! chunks ([`long`]).
 
