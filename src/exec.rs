@@ -37,7 +37,7 @@ pub enum Threading {
 /// let (pred, label) = (array![[1.0f32, 2.0]], array![[0.5f32, 4.0]]);
 /// let exec = Exec { stores: Stores::Cached, ..Exec::default() };
 /// let grad = L2Loss::new().on(&pred, &label).exec(exec).grad()?;
-/// assert_eq!(grad, array![[0.5, -2.0]]);
+/// assert_eq!(grad, array![[0.25, -1.0]]);
 /// # Ok::<(), lossgrad::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
