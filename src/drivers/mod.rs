@@ -16,6 +16,7 @@ mod plan;
 pub(crate) mod rows;
 mod schedule;
 mod terms;
+mod tree_sum;
 mod unit_scale;
 
 pub(crate) use compiled::compiled;
@@ -25,4 +26,5 @@ pub(crate) use integers::Integers;
 pub(crate) use operand::Operand;
 pub(crate) use outputs::Outputs;
 pub(crate) use plan::{Factor, Plan};
+pub(crate) use tree_sum::TreeSum;
 pub(crate) use unit_scale::UnitScale;

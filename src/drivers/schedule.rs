@@ -1,4 +1,4 @@
-use super::{Outputs, Plan};
+use super::{Outputs, Plan, TreeSum};
 use crate::Threading;
 use crate::element::Element;
 use crate::parallel::TASK_WORK;
@@ -32,6 +32,23 @@ pub(crate) trait Leaf<T: Element, const K: usize = 1>: Sync {
         units: Range<usize>,
         finish: bool,
     ) -> f64;
+
+    /// Runs the leaves that `units` of a sample are cut into, and returns the sum of all terms: of the
+    /// leaves' sums as a [`TreeSum`].
+    fn run_leaves(
+        &self,
+        plan: &Plan<'_, T>,
+        outputs: &mut Outputs<'_, T, K>,
+        sample: usize,
+        units: Range<usize>,
+    ) -> f64 {
+        let mut sum = TreeSum::new();
+        for start in units.clone().step_by(self.units()) {
+            let leaf = start..units.end.min(start + self.units());
+            sum.add(self.run(plan, outputs, sample..sample + 1, leaf, false));
+        }
+        sum.total()
+    }
 }
 
 /// Runs every leaf of every sample, on the calling thread or spread over the current pool.
@@ -98,22 +115,16 @@ impl<T: Element, const K: usize> Schedule<'_, '_, T, K> {
     /// two of them.
     fn leaves(&self, outputs: &mut Outputs<'_, T, K>, sample: usize, units: Range<usize>) -> f64 {
         let leaves = units.len().div_ceil(self.leaf.units());
-        if leaves <= 1 {
-            let samples = sample..sample + 1;
-            return self.leaf.run(self.plan, outputs, samples, units, false);
+        let work = units.len().saturating_mul(self.leaf.cost());
+        if leaves <= 1 || !self.shares(work) {
+            return self.leaf.run_leaves(self.plan, outputs, sample, units);
         }
         let middle = units.start + leaves.next_power_of_two() / 2 * self.leaf.units();
         let (mut head, mut tail) = outputs.reborrow().split(Along::Units, middle);
-        let work = units.len().saturating_mul(self.leaf.cost());
-        let (left, right) = if self.shares(work) {
-            rayon::join(
-                || self.leaves(&mut head, sample, units.start..middle),
-                || self.leaves(&mut tail, sample, middle..units.end),
-            )
-        } else {
-            let left = self.leaves(&mut head, sample, units.start..middle);
-            (left, self.leaves(&mut tail, sample, middle..units.end))
-        };
+        let (left, right) = rayon::join(
+            || self.leaves(&mut head, sample, units.start..middle),
+            || self.leaves(&mut tail, sample, middle..units.end),
+        );
         left + right
     }
 }

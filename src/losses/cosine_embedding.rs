@@ -204,8 +204,10 @@ impl<T: Element> PairLoss<T, 2, 3> for Formula {
     #[inline(always)]
     fn grads<S: Isa>(self, [u, v]: [Lanes<T, S>; 2], factors: Factors<T>) -> [Lanes<T, S>; 2] {
         let simd = u.simd();
-        let [u_power, v_power] = factors.powers.map(|power| Lanes::splat(simd, power));
-        let [on_u, on_v] = factors.projections.map(|on| Lanes::splat(simd, on));
+        let [u_power, v_power] = factors.powers;
+        let (u_power, v_power) = (Lanes::splat(simd, u_power), Lanes::splat(simd, v_power));
+        let [on_u, on_v] = factors.projections;
+        let (on_u, on_v) = (Lanes::splat(simd, on_u), Lanes::splat(simd, on_v));
         let across = Lanes::splat(simd, factors.across);
         let (u, v) = (u * u_power, v * v_power);
         [

@@ -125,7 +125,6 @@ impl<T: Element> PairLoss<T, 3, 2> for Formula {
     type Factors = T;
 
     const SCALE_INVARIANT: bool = false;
-    const LIGHT: bool = true;
 
     fn label(_: &(), _: usize, _: usize) {}
 

@@ -210,6 +210,15 @@ pub struct InOut<'a, T> {
 }
 
 impl<'a, T: Float> InOut<'a, T> {
+    /// Nothing to read or to write.
+    pub const EMPTY: Self = Self {
+        source: core::ptr::null(),
+        target: core::ptr::null_mut(),
+        len: 0,
+        writable: 0,
+        memory: PhantomData,
+    };
+
     /// Values to read and nothing to write.
     #[inline(always)]
     pub fn read(source: &'a [T]) -> Self {

@@ -6,7 +6,7 @@ use core::marker::PhantomData;
 ///
 /// For as long as `'a` lasts, every line that begins a multiple of the source's stride behind the
 /// source is readable and, if `writable`, every one of the target's writable through this value
-/// alone. Sources and targets are the same lines or share no memory.
+/// alone. Sources and targets are the same lines or share no memory, and no two targets do.
 pub struct Lines<'a, T> {
     source: *const T,
     source_stride: isize,
@@ -149,6 +149,23 @@ impl<'a, T: Float> Lines<'a, T> {
     /// A line.
     #[inline(always)]
     pub(crate) fn line(&mut self, line: usize) -> InOut<'_, T> {
+        // SAFETY: this value is borrowed mutably, for one line.
+        unsafe { self.unbound_line(line) }
+    }
+
+    /// Two lines, which are not the same one.
+    #[inline(always)]
+    pub(crate) fn two_lines(&mut self, one: usize, other: usize) -> [InOut<'_, T>; 2] {
+        assert!(one != other);
+        // SAFETY: this value is borrowed mutably, for two lines, whose targets share no memory; nor do
+        // a source and the other's target.
+        unsafe { [self.unbound_line(one), self.unbound_line(other)] }
+    }
+
+    /// # Safety
+    /// For as long as `'l` lasts, this value is used for nothing but other lines.
+    #[inline(always)]
+    unsafe fn unbound_line<'l>(&self, line: usize) -> InOut<'l, T> {
         assert!(line < self.lines);
         let source = self
             .source
@@ -157,7 +174,7 @@ impl<'a, T: Float> Lines<'a, T> {
             .target
             .wrapping_offset(line as isize * self.target_stride);
         // SAFETY: the source's line is readable and, if they are writable, the target's writable by this
-        // value alone, which is borrowed mutably; the two are one or share no memory.
+        // value alone, which the caller keeps for it; the two are one or share no memory.
         unsafe { InOut::from_raw(source, target, self.len, self.writable) }
     }
 }

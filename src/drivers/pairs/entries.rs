@@ -1,73 +1,122 @@
 use super::{AHEAD, PairLoss};
 use crate::drivers::Gathered;
-use crate::drivers::terms::SUM_BLOCK;
+use crate::drivers::terms::{GROUP, SUM_BLOCK};
 use crate::element::Element;
 use crate::math::powers::power_of_two;
 use crate::simd::{InOut, Isa, Lanes, Sum};
 
 /// Some entries of a unit's rows, each row's neighbours in memory.
-pub(super) struct Entries<'r, T, const K: usize> {
-    pub(super) rows: [InOut<'r, T>; K],
-    /// Whether memory is asked for ahead.
-    pub(super) ask_ahead: bool,
-    /// Whether gradients go past the caches, if all are wanted.
-    pub(super) stream: bool,
-}
+pub(super) struct Entries<'r, T, const K: usize>(pub(super) [InOut<'r, T>; K]);
+
+/// What is done at every vector of entries while another unit's are summed.
+pub(super) const NOTHING: u8 = 0;
+/// All gradients are written.
+pub(super) const WRITE: u8 = 1;
+/// All gradients are written, past the caches.
+pub(super) const STREAM: u8 = 2;
 
 impl<T: Element, const K: usize> Entries<'_, T, K> {
+    /// No entries.
+    const NONE: Self = Self([const { InOut::EMPTY }; K]);
+
     /// How many entries there are.
     #[inline(always)]
-    fn len(&self) -> usize {
-        self.rows[0].len()
+    pub(super) fn len(&self) -> usize {
+        self.0[0].len()
+    }
+
+    /// Some of the entries. The compiler knows how many they are, if `len` is a constant, and keeps
+    /// their addresses in registers, since no reference leads to what is returned.
+    #[inline(always)]
+    fn part(&mut self, at: usize, len: usize) -> Entries<'_, T, K> {
+        let mut part = [const { InOut::EMPTY }; K];
+        for (part, row) in part.iter_mut().zip(&mut self.0) {
+            *part = row.part(at, len);
+        }
+        Entries(part)
+    }
+
+    /// Whether the gradients of all operands are wanted.
+    #[inline(always)]
+    fn are_writable(&self) -> bool {
+        self.0.iter().all(InOut::is_writable)
+    }
+
+    /// Whether all gradients can go past the caches. What is left of a line that was written by way of
+    /// them takes many times as long, so that none do unless all can.
+    #[inline(always)]
+    pub(super) fn are_streamable(&self) -> bool {
+        self.0.iter().all(InOut::is_streamable_to_its_end)
     }
 
     #[inline(always)]
     fn load<S: Isa, const FULL: bool>(&self, simd: S, at: usize) -> [Lanes<T, S>; K] {
         let mut entries = [Lanes::splat(simd, T::ZERO); K];
-        for (entries, row) in entries.iter_mut().zip(&self.rows) {
+        for (entries, row) in entries.iter_mut().zip(&self.0) {
             *entries = row.load::<S, FULL>(simd, at);
         }
         entries
     }
 
-    /// Adds what the entries, multiplied by powers of 2 where these are given, contribute to sums.
+    /// Adds what the entries, multiplied by powers of 2 where these are given, contribute to sums, and
+    /// asks for memory ahead if `ask_ahead`.
     #[inline(always)]
     pub(super) fn sum<S: Isa, L: PairLoss<T, K, J>, const J: usize>(
-        &self,
+        &mut self,
         simd: S,
         loss: L,
         exponents: Option<[i32; K]>,
+        ask_ahead: bool,
         sums: &mut [Gathered<S>; J],
     ) {
+        let mut none = Entries::NONE;
+        self.sum_beside::<S, L, J, NOTHING>(
+            simd, loss, exponents, ask_ahead, sums, &mut none, None,
+        );
+    }
+
+    /// The same, while the gradients of as many entries of another unit are written as `DO` says:
+    /// memory is read and written at once, not in turns.
+    #[expect(clippy::too_many_arguments)]
+    #[inline(always)]
+    pub(super) fn sum_beside<S: Isa, L: PairLoss<T, K, J>, const J: usize, const DO: u8>(
+        &mut self,
+        simd: S,
+        loss: L,
+        exponents: Option<[i32; K]>,
+        ask_ahead: bool,
+        sums: &mut [Gathered<S>; J],
+        other: &mut Entries<'_, T, K>,
+        factors: Option<L::Factors>,
+    ) {
         let len = self.len();
-        // Checked once here, not at every vector.
-        assert!(self.rows.iter().all(|row| row.len() == len));
         let mut at = 0;
         while at < len {
+            let end = len.min(at + SUM_BLOCK * T::LANES);
             let mut block = [Sum::zero(simd); J];
-            for _ in 0..SUM_BLOCK {
-                if at >= len {
-                    break;
+            while end - at >= GROUP * T::LANES {
+                let part = self.part(at, GROUP * T::LANES);
+                if ask_ahead {
+                    part.ask_for_what_follows::<S, DO>(simd);
                 }
-                let mut entries = if len - at >= T::LANES {
-                    if self.ask_ahead {
-                        for row in &self.rows {
-                            row.prefetch(simd, at, AHEAD);
-                            if !self.stream {
-                                row.prefetch_target(simd, at, AHEAD);
-                            }
-                        }
+                if DO == NOTHING {
+                    for k in 0..GROUP {
+                        part.add::<S, L, J, true>(simd, loss, exponents, k * T::LANES, &mut block);
                     }
-                    self.load::<S, true>(simd, at)
                 } else {
-                    self.load::<S, false>(simd, at)
-                };
-                if let Some(exponents) = exponents {
-                    for (entries, exponent) in entries.iter_mut().zip(exponents) {
-                        *entries = *entries * Lanes::splat(simd, power_of_two(exponent));
+                    let mut other = other.part(at, GROUP * T::LANES);
+                    for k in 0..GROUP {
+                        part.add::<S, L, J, true>(simd, loss, exponents, k * T::LANES, &mut block);
+                        other.write_vector::<S, L, J, DO, true>(simd, loss, factors, k * T::LANES);
                     }
                 }
-                loss.add(entries, &mut block);
+                at += GROUP * T::LANES;
+            }
+            while at < end {
+                self.add::<S, L, J, false>(simd, loss, exponents, at, &mut block);
+                if DO != NOTHING {
+                    other.write_vector::<S, L, J, DO, false>(simd, loss, factors, at);
+                }
                 at += T::LANES;
             }
             for (sum, block) in sums.iter_mut().zip(block) {
@@ -76,11 +125,43 @@ impl<T: Element, const K: usize> Entries<'_, T, K> {
         }
     }
 
+    /// Adds what a vector of entries contributes to sums.
+    #[inline(always)]
+    fn add<S: Isa, L: PairLoss<T, K, J>, const J: usize, const FULL: bool>(
+        &self,
+        simd: S,
+        loss: L,
+        exponents: Option<[i32; K]>,
+        at: usize,
+        sums: &mut [Sum<S>; J],
+    ) {
+        let mut entries = self.load::<S, FULL>(simd, at);
+        if let Some(exponents) = exponents {
+            for (entries, exponent) in entries.iter_mut().zip(exponents) {
+                *entries = *entries * Lanes::splat(simd, power_of_two(exponent));
+            }
+        }
+        loss.add(entries, sums);
+    }
+
+    /// Asks for memory ahead of a group of vectors.
+    #[inline(always)]
+    fn ask_for_what_follows<S: Isa, const DO: u8>(&self, simd: S) {
+        for at in (0..GROUP * T::LANES).step_by(T::LANES) {
+            for row in &self.0 {
+                row.prefetch(simd, at, AHEAD);
+                if DO != STREAM {
+                    row.prefetch_target(simd, at, AHEAD);
+                }
+            }
+        }
+    }
+
     /// Raises `largest` to the largest absolute value among the entries of each row; NaNs are passed
     /// over.
     #[inline(always)]
     pub(super) fn largest<S: Isa>(&self, simd: S, largest: &mut [T; K]) {
-        for (largest, row) in largest.iter_mut().zip(&self.rows) {
+        for (largest, row) in largest.iter_mut().zip(&self.0) {
             let mut lanes = Lanes::splat(simd, *largest);
             for at in (0..row.len()).step_by(T::LANES) {
                 lanes = row.load::<S, false>(simd, at).abs().max(lanes);
@@ -89,9 +170,35 @@ impl<T: Element, const K: usize> Entries<'_, T, K> {
         }
     }
 
-    /// Writes the gradients of the entries, zeros where there are no factors.
+    /// Writes the gradients that are wanted, zeros where there are no factors; past the caches, if all
+    /// are wanted and can, and `stream`.
     #[inline(always)]
     pub(super) fn write<S: Isa, L: PairLoss<T, K, J>, const J: usize>(
+        &mut self,
+        simd: S,
+        loss: L,
+        factors: Option<L::Factors>,
+        stream: bool,
+    ) {
+        if stream && self.are_streamable() {
+            self.write_all::<S, L, J, STREAM>(simd, loss, factors);
+        } else if self.are_writable() {
+            self.write_all::<S, L, J, WRITE>(simd, loss, factors);
+        } else if self.0.iter().any(InOut::is_writable) {
+            for at in (0..self.len()).step_by(T::LANES) {
+                let grads = self.grads::<S, L, J, false>(simd, loss, factors, at);
+                for (row, grad) in self.0.iter_mut().zip(grads) {
+                    if row.is_writable() {
+                        row.store::<S, false>(at, grad);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes all gradients as `DO` says.
+    #[inline(always)]
+    fn write_all<S: Isa, L: PairLoss<T, K, J>, const J: usize, const DO: u8>(
         &mut self,
         simd: S,
         loss: L,
@@ -99,61 +206,28 @@ impl<T: Element, const K: usize> Entries<'_, T, K> {
     ) {
         let len = self.len();
         let mut at = 0;
-        // What is left of a line that was written by way of the caches takes many times as long.
-        if self.stream && self.rows.iter().all(InOut::is_streamable_to_its_end) {
-            at = self.vectors::<S, L, J, true>(simd, loss, factors);
-            let grads = self.grads::<S, L, J, false>(simd, loss, factors, at);
-            for (row, grad) in self.rows.iter_mut().zip(grads) {
-                row.stream_some(at, grad);
+        while len - at >= GROUP * T::LANES {
+            let mut part = self.part(at, GROUP * T::LANES);
+            for k in 0..GROUP {
+                part.write_vector::<S, L, J, DO, true>(simd, loss, factors, k * T::LANES);
             }
-            return;
+            at += GROUP * T::LANES;
         }
-        if self.rows.iter().all(InOut::is_writable) {
-            at = self.vectors::<S, L, J, false>(simd, loss, factors);
-        } else if self.rows.iter().any(InOut::is_writable) {
-            while len - at >= T::LANES {
-                self.step::<S, L, J, true>(simd, loss, factors, at);
-                at += T::LANES;
-            }
-        } else {
-            return;
-        }
-        if at < len {
-            self.step::<S, L, J, false>(simd, loss, factors, at);
-        }
-    }
-
-    /// Writes the gradients of whole vectors of all rows, and returns how many entries these have.
-    #[inline(always)]
-    fn vectors<S: Isa, L: PairLoss<T, K, J>, const J: usize, const STREAM: bool>(
-        &mut self,
-        simd: S,
-        loss: L,
-        factors: Option<L::Factors>,
-    ) -> usize {
-        let len = self.len();
-        // Checked once here, not at every vector.
-        assert!(
-            self.rows
-                .iter()
-                .all(|row| row.len() == len && row.is_writable())
-        );
-        let mut at = 0;
-        while len - at >= T::LANES {
-            let grads = self.grads::<S, L, J, true>(simd, loss, factors, at);
-            for (row, grad) in self.rows.iter_mut().zip(grads) {
-                match STREAM {
-                    true => row.stream(at, grad),
-                    false => row.store::<S, true>(at, grad),
-                }
-            }
+        while at < len {
+            self.write_vector::<S, L, J, DO, false>(simd, loss, factors, at);
             at += T::LANES;
         }
-        at
     }
 
+    /// Writes all gradients of a vector of entries.
     #[inline(always)]
-    fn step<S: Isa, L: PairLoss<T, K, J>, const J: usize, const FULL: bool>(
+    fn write_vector<
+        S: Isa,
+        L: PairLoss<T, K, J>,
+        const J: usize,
+        const DO: u8,
+        const FULL: bool,
+    >(
         &mut self,
         simd: S,
         loss: L,
@@ -161,13 +235,16 @@ impl<T: Element, const K: usize> Entries<'_, T, K> {
         at: usize,
     ) {
         let grads = self.grads::<S, L, J, FULL>(simd, loss, factors, at);
-        for (row, grad) in self.rows.iter_mut().zip(grads) {
-            if row.is_writable() {
-                row.store::<S, FULL>(at, grad);
+        for (row, grad) in self.0.iter_mut().zip(grads) {
+            match (DO, FULL) {
+                (STREAM, true) => row.stream(at, grad),
+                (STREAM, false) => row.stream_some(at, grad),
+                _ => row.store::<S, FULL>(at, grad),
             }
         }
     }
 
+    /// The gradients of a vector of entries.
     #[inline(always)]
     fn grads<S: Isa, L: PairLoss<T, K, J>, const J: usize, const FULL: bool>(
         &self,

@@ -3,7 +3,7 @@ use super::scratch::Scratch;
 use super::{PairLoss, Pairs};
 use crate::Threading;
 use crate::drivers::unit_scale::UnitScale;
-use crate::drivers::{Outputs, Plan};
+use crate::drivers::{Outputs, Plan, TreeSum};
 use crate::element::Element;
 use crate::simd::{Isa, Kernel, dispatch};
 use crate::tensor::Along;
@@ -20,7 +20,7 @@ where
     T: Element,
     L: PairLoss<T, K, J>,
 {
-    /// Runs units whose rows have several chunks.
+    /// Runs units whose rows have several chunks, each a leaf.
     pub(super) fn run_long(
         &self,
         plan: &Plan<'_, T>,
@@ -29,12 +29,15 @@ where
         units: Range<usize>,
         finish: bool,
     ) -> f64 {
-        let mut sum = 0.0;
+        let mut sum = TreeSum::new();
         for sample in samples {
-            sum = 0.0;
+            sum.clear();
             for unit in units.clone() {
-                match UnitScale::of(plan, sample, unit) {
-                    None => outputs.mask(sample, unit..unit + 1),
+                sum.add(match UnitScale::of(plan, sample, unit) {
+                    None => {
+                        outputs.mask(sample, unit..unit + 1);
+                        0.0
+                    }
                     Some(scale) => {
                         let chunks = Chunks {
                             pairs: self,
@@ -47,15 +50,15 @@ where
                         };
                         let label = L::label(&self.labels, sample, unit);
                         let loss = row.complete(self.loss, label, scale.grad);
-                        sum += scale.emit(outputs, sample, unit, loss);
+                        scale.emit(outputs, sample, unit, loss)
                     }
-                }
+                });
             }
             if finish {
-                outputs.finish(plan, sample, sum);
+                outputs.finish(plan, sample, sum.total());
             }
         }
-        sum
+        sum.total()
     }
 }
 

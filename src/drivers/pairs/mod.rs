@@ -12,9 +12,9 @@ mod scratch;
 
 use super::schedule::{self, Leaf};
 use super::unit_scale::UnitScales;
-use super::{Operand, Outputs, Plan, Work};
+use super::{Operand, Outputs, Plan, TreeSum, Work};
 use crate::element::Element;
-use crate::simd::{Isa, Kernel, Lanes, Sum, dispatch, is_intel};
+use crate::simd::{InOut, Isa, Kernel, Lanes, Sum, dispatch, is_intel};
 use crate::tensor::Lines;
 use core::ops::Range;
 use entries::Entries;
@@ -34,9 +34,6 @@ pub trait PairLoss<T: Element, const K: usize, const J: usize>: Copy + Send + Sy
     /// [`are_reliable`](Self::are_reliable) says that products of their entries leave the range of
     /// f64.
     const SCALE_INVARIANT: bool;
-
-    /// Whether it takes less time than memory does.
-    const LIGHT: bool = false;
 
     /// The label of a unit.
     fn label(labels: &Self::Labels<'_>, sample: usize, unit: usize) -> Self::Label;
@@ -84,6 +81,8 @@ struct Pairs<'i, T: Element, L: PairLoss<T, K, J>, const K: usize, const J: usiz
     len: usize,
     /// Whether memory is asked for ahead.
     ask_ahead: bool,
+    /// Whether all gradients are wanted: then a unit's are written while the next one is summed.
+    all_wanted: bool,
     /// Whether gradients go past the caches, if all are wanted and lie in lines.
     stream: bool,
 }
@@ -106,7 +105,8 @@ pub(crate) fn run<'a, T: Element, L: PairLoss<T, K, J>, const K: usize, const J:
         len,
         // Others ask for as much by themselves, and are up to a tenth slower if they are told.
         ask_ahead: is_intel(),
-        stream: all_wanted && len >= LEAST_STREAMED && work.plan.streams(L::LIGHT, K),
+        all_wanted,
+        stream: all_wanted && len >= LEAST_STREAMED && work.plan.streams(true, K),
     };
     schedule::run(work.plan, work.outputs, &pairs);
 }
@@ -142,20 +142,33 @@ where
             outputs,
             samples,
             units,
+            leaf: self.units(),
             finish,
             scratch: scratch.as_mut(),
         };
         dispatch(plan.exec.level, run)
     }
+
+    fn run_leaves(
+        &self,
+        plan: &Plan<'_, T>,
+        outputs: &mut Outputs<'_, T, K>,
+        sample: usize,
+        units: Range<usize>,
+    ) -> f64 {
+        self.run(plan, outputs, sample..sample + 1, units, false)
+    }
 }
 
-/// The work of one leaf of short rows, or of a run of samples that have one leaf each.
+/// The work of some leaves of short rows of a sample, or of a run of samples that have one leaf each.
 struct Run<'r, 'i, 'a, 'o, T: Element, L: PairLoss<T, K, J>, const K: usize, const J: usize> {
     pairs: &'r Pairs<'i, T, L, K, J>,
     plan: &'r Plan<'a, T>,
     outputs: &'r mut Outputs<'o, T, K>,
     samples: Range<usize>,
     units: Range<usize>,
+    /// Units in a leaf.
+    leaf: usize,
     finish: bool,
     scratch: Option<&'r mut Scratch<T, K>>,
 }
@@ -176,6 +189,7 @@ where
             outputs,
             samples,
             units,
+            leaf,
             finish,
             mut scratch,
         } = self;
@@ -186,7 +200,7 @@ where
         }
         let scales = UnitScales::new(plan);
         let mut losses = [T::ZERO; UNITS];
-        let mut sum = 0.0;
+        let (mut sum, mut total) = (0.0, TreeSum::new());
         // Several samples, or several units of one.
         let many = (UNITS / units.len().max(1)).max(1);
         for first in samples.clone().step_by(many) {
@@ -198,13 +212,23 @@ where
                 let mut losses = &mut losses[..];
                 for sample in some.clone() {
                     if part.start == units.start {
-                        sum = 0.0;
+                        total.clear();
                     }
-                    let (of_sample, others) = losses.split_at_mut(part.len());
-                    losses = others;
-                    scales.emit(outputs, sample, part.clone(), of_sample, &mut sum);
+                    let mut start = part.start;
+                    while start < part.end {
+                        let left_of_leaf = leaf - (start - units.start) % leaf;
+                        let end = part.end.min(start + left_of_leaf);
+                        let (of_leaf, others) = losses.split_at_mut(end - start);
+                        losses = others;
+                        scales.emit(outputs, sample, start..end, of_leaf, &mut sum);
+                        if end - start == left_of_leaf || end == units.end {
+                            total.add(sum);
+                            sum = 0.0;
+                        }
+                        start = end;
+                    }
                     if finish && part.end == units.end {
-                        outputs.finish(plan, sample, sum);
+                        outputs.finish(plan, sample, total.total());
                     }
                 }
             }
@@ -212,7 +236,7 @@ where
         if pairs.stream {
             simd.fence();
         }
-        sum
+        total.total()
     }
 }
 
@@ -258,26 +282,67 @@ where
             return;
         };
         let mut line = 0;
+        let mut unwritten = None;
         for sample in samples.clone() {
             for unit in units.clone() {
-                let entries = Entries {
-                    rows: lines.each_mut().map(|lines| lines.line(line)),
-                    ask_ahead: self.ask_ahead,
-                    stream: self.stream,
-                };
-                let mut row = Direct {
-                    simd,
-                    loss: self.loss,
-                    entries,
-                };
                 if let Some(scale) = scales.of(sample, unit) {
                     let label = L::label(&self.labels, sample, unit);
+                    let mut row = self.direct(simd, &mut lines, line, unwritten);
                     losses[line] = row.complete(self.loss, label, scale.grad);
+                    unwritten = row.unwritten.map(|factors| Unwritten { line, factors });
                 }
                 line += 1;
             }
         }
+        if let Some(Unwritten { line, factors }) = unwritten {
+            let mut row = self.direct(simd, &mut lines, line, None);
+            row.entries.write(simd, self.loss, factors, self.stream);
+        }
     }
+
+    /// The rows of a unit, and of another one whose gradients are still to be written.
+    #[inline(always)]
+    fn direct<'r, S: Isa>(
+        &self,
+        simd: S,
+        lines: &'r mut [Lines<'_, T>; K],
+        line: usize,
+        unwritten: Option<Unwritten<L::Factors>>,
+    ) -> Direct<'r, T, S, L, K, J> {
+        // No closures: what takes them by reference is not compiled into the kernel.
+        let mut rows = [const { InOut::EMPTY }; K];
+        let mut others = [const { InOut::EMPTY }; K];
+        match unwritten {
+            None => {
+                for (row, lines) in rows.iter_mut().zip(lines) {
+                    *row = lines.line(line);
+                }
+            }
+            Some(Unwritten { line: other, .. }) => {
+                for ((row, other_row), lines) in rows.iter_mut().zip(&mut others).zip(lines) {
+                    [*row, *other_row] = lines.two_lines(line, other);
+                }
+            }
+        }
+        Direct {
+            simd,
+            loss: self.loss,
+            entries: Entries(rows),
+            other: Entries(others),
+            other_factors: unwritten.map(|unwritten| unwritten.factors),
+            ask_ahead: self.ask_ahead,
+            writes_later: self.all_wanted,
+            stream: self.stream,
+            unwritten: None,
+        }
+    }
+}
+
+/// A unit whose gradients are still to be written.
+#[derive(Clone, Copy)]
+struct Unwritten<F> {
+    line: usize,
+    factors: Option<F>,
 }
 
 /// The rows of all operands, if those of each lie a stride apart.

@@ -1,4 +1,4 @@
-use super::entries::Entries;
+use super::entries::{Entries, STREAM, WRITE};
 use super::scratch::Scratch;
 use super::{PairLoss, Pairs};
 use crate::drivers::{Gathered, Outputs};
@@ -42,13 +42,25 @@ fn exponents_of<T: Element, const K: usize>(largest: [T; K]) -> [i32; K] {
 }
 
 /// Whole rows whose entries are neighbours in memory.
-pub(super) struct Direct<'r, T, S, L, const K: usize> {
+pub(super) struct Direct<'r, T: Element, S, L: PairLoss<T, K, J>, const K: usize, const J: usize> {
     pub(super) simd: S,
     pub(super) loss: L,
     pub(super) entries: Entries<'r, T, K>,
+    /// Those of another unit.
+    pub(super) other: Entries<'r, T, K>,
+    /// What the gradients of the other unit are written with on the way, if they are to be.
+    pub(super) other_factors: Option<Option<L::Factors>>,
+    /// Whether memory is asked for ahead.
+    pub(super) ask_ahead: bool,
+    /// Whether gradients go past the caches, if all are wanted and can.
+    pub(super) stream: bool,
+    /// Whether the gradients are left to be written later, all of them.
+    pub(super) writes_later: bool,
+    /// The factors of the gradients that are left.
+    pub(super) unwritten: Option<Option<L::Factors>>,
 }
 
-impl<T, S, L, const K: usize, const J: usize> Passes<T, L, K, J> for Direct<'_, T, S, L, K>
+impl<T, S, L, const K: usize, const J: usize> Passes<T, L, K, J> for Direct<'_, T, S, L, K, J>
 where
     T: Element,
     S: Isa,
@@ -57,7 +69,22 @@ where
     #[inline(always)]
     fn sums(&mut self, exponents: Option<[i32; K]>) -> [f64; J] {
         let mut sums = [Gathered::zero(self.simd); J];
-        self.entries.sum(self.simd, self.loss, exponents, &mut sums);
+        let (simd, loss, ask_ahead) = (self.simd, self.loss, self.ask_ahead);
+        let (entries, other) = (&mut self.entries, &mut self.other);
+        match self.other_factors {
+            Some(factors) if exponents.is_none() => {
+                if self.stream && other.are_streamable() {
+                    entries.sum_beside::<S, L, J, STREAM>(
+                        simd, loss, None, ask_ahead, &mut sums, other, factors,
+                    );
+                } else {
+                    entries.sum_beside::<S, L, J, WRITE>(
+                        simd, loss, None, ask_ahead, &mut sums, other, factors,
+                    );
+                }
+            }
+            _ => entries.sum(simd, loss, exponents, ask_ahead, &mut sums),
+        }
         folded(sums)
     }
 
@@ -70,7 +97,12 @@ where
 
     #[inline(always)]
     fn write(&mut self, factors: Option<L::Factors>) {
-        self.entries.write(self.simd, self.loss, factors);
+        if self.writes_later {
+            self.unwritten = Some(factors);
+        } else {
+            self.entries
+                .write(self.simd, self.loss, factors, self.stream);
+        }
     }
 }
 
@@ -141,8 +173,8 @@ where
     ) -> [f64; J] {
         let mut sums = [Gathered::zero(simd); J];
         for piece in Scratch::pieces(scratch, &entries) {
-            let entries = self.read(outputs, at, piece, Scratch::rooms(scratch));
-            entries.sum(simd, self.loss, exponents, &mut sums);
+            let mut entries = self.read(outputs, at, piece, Scratch::rooms(scratch));
+            entries.sum(simd, self.loss, exponents, self.ask_ahead, &mut sums);
         }
         folded(sums)
     }
@@ -175,14 +207,10 @@ where
         rooms: [&'r mut [T]; K],
     ) -> Entries<'r, T, K> {
         let mut rooms = rooms.into_iter();
-        Entries {
-            rows: outputs.operands.each_ref().map(|operand| {
-                let room = rooms.next().expect("a room for each operand");
-                InOut::read(operand.read_row(sample, unit, piece.clone(), room))
-            }),
-            ask_ahead: self.ask_ahead,
-            stream: false,
-        }
+        Entries(outputs.operands.each_ref().map(|operand| {
+            let room = rooms.next().expect("a room for each operand");
+            InOut::read(operand.read_row(sample, unit, piece.clone(), room))
+        }))
     }
 
     /// Writes the gradients of some entries of a unit's rows, zeros where there are no factors.
@@ -211,13 +239,9 @@ where
                 }
                 run
             });
-            let mut entries = Entries {
-                rows,
-                ask_ahead: false,
-                stream: false,
-            };
+            let mut entries = Entries(rows);
             drop(rooms);
-            entries.write(simd, self.loss, factors);
+            entries.write(simd, self.loss, factors, false);
             let rooms = Scratch::rooms(scratch);
             for ((operand, room), copied) in outputs.operands.iter_mut().zip(rooms).zip(copied) {
                 if copied && let Some(grad) = operand.grad() {
