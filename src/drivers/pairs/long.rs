@@ -33,11 +33,10 @@ where
         for sample in samples {
             sum.clear();
             for unit in units.clone() {
-                sum.add(match UnitScale::of(plan, sample, unit) {
-                    None => {
-                        outputs.mask(sample, unit..unit + 1);
-                        0.0
-                    }
+                // As everywhere, the sum of a leaf starts from 0: that of −0 is 0.
+                let mut leaf = 0.0;
+                match UnitScale::of(plan, sample, unit) {
+                    None => outputs.mask(sample, unit..unit + 1),
                     Some(scale) => {
                         let chunks = Chunks {
                             pairs: self,
@@ -50,9 +49,10 @@ where
                         };
                         let label = L::label(&self.labels, sample, unit);
                         let loss = row.complete(self.loss, label, scale.grad);
-                        scale.emit(outputs, sample, unit, loss)
+                        leaf += scale.emit(outputs, sample, unit, loss);
                     }
-                });
+                }
+                sum.add(leaf);
             }
             if finish {
                 outputs.finish(plan, sample, sum.total());
