@@ -822,8 +822,8 @@ impl<T: Float> Target<'_, T> {
     pub(crate) fn stretches(&mut self, samples: Range<usize>, units: Range<usize>) -> Lines<'_, T> {
         let (lines, len) = (samples.len(), units.len());
         let place = self.plane.stretches(samples, units);
-        // SAFETY: the plane owns the units of these samples, which are neighbours, and is borrowed
-        // mutably.
+        // SAFETY: the plane owns the units of these samples, which are neighbours, each in a place of
+        // its own, and is borrowed mutably.
         unsafe { Lines::written_in_place(place, lines, len) }
     }
 
@@ -831,8 +831,8 @@ impl<T: Float> Target<'_, T> {
     pub(crate) fn columns(&mut self, sample: usize, units: Range<usize>) -> Lines<'_, T> {
         let (rows, classes) = (units.len(), self.plane.classes.len());
         let place = self.plane.columns(sample, units);
-        // SAFETY: the plane owns all classes of these rows, which are neighbours, and is borrowed
-        // mutably.
+        // SAFETY: the plane owns all classes of these rows, which are neighbours, each in a place of
+        // its own, and is borrowed mutably.
         unsafe { Lines::written_in_place(place, classes, rows) }
     }
 
@@ -844,8 +844,8 @@ impl<T: Float> Target<'_, T> {
     ) -> Option<Lines<'_, T>> {
         let (rows, classes) = (samples.len() * units.len(), self.plane.classes.len());
         let place = self.plane.rows(samples, units)?;
-        // SAFETY: the plane owns all classes of these rows, which are neighbours, and is borrowed
-        // mutably.
+        // SAFETY: the plane owns all classes of these rows, which are neighbours, each in a place of
+        // its own, and is borrowed mutably.
         Some(unsafe { Lines::written_in_place(place, rows, classes) })
     }
 }

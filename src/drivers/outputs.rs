@@ -3,7 +3,7 @@ use crate::element::Element;
 use crate::tensor::{Along, Target};
 use core::ops::Range;
 
-/// What a call writes, with the `K` inputs that it has gradients of. A leaf owns the part of its
+/// What a call writes, with the `K` inputs that it has gradients of. A task owns the part of its
 /// samples and units.
 pub struct Outputs<'a, T, const K: usize = 1> {
     /// Inputs and their gradients.

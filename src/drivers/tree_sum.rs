@@ -1,4 +1,5 @@
-/// Numbers added as a binary tree whose left half is the largest power of two of them, as they come.
+/// Numbers added, as they come, as a binary tree: left of its root stand as many as the largest power of
+/// two below their count.
 pub(crate) struct TreeSum {
     /// The sums of whole subtrees, the largest first.
     subtrees: [f64; usize::BITS as usize],
@@ -59,7 +60,7 @@ mod tests {
         let numbers: Vec<f64> = (1..100).map(|k| 1.0 / f64::from(k)).collect();
         let mut sum = TreeSum::new();
         assert_eq!(sum.total(), 0.0);
-        for count in 1..numbers.len() {
+        for count in 1..=numbers.len() {
             sum.add(numbers[count - 1]);
             assert_eq!(sum.total(), halved(&numbers[..count]), "{count} numbers");
         }

@@ -204,6 +204,7 @@ impl<T: Element> PairLoss<T, 2, 3> for Formula {
     #[inline(always)]
     fn grads<S: Isa>(self, [u, v]: [Lanes<T, S>; 2], factors: Factors<T>) -> [Lanes<T, S>; 2] {
         let simd = u.simd();
+        // Not by `map`, which would be a call without the level's instructions.
         let [u_power, v_power] = factors.powers;
         let (u_power, v_power) = (Lanes::splat(simd, u_power), Lanes::splat(simd, v_power));
         let [on_u, on_v] = factors.projections;

@@ -210,7 +210,7 @@ pub struct InOut<'a, T> {
 }
 
 impl<'a, T: Float> InOut<'a, T> {
-    /// Nothing to read or to write.
+    /// Nothing to read and nothing to write, of which all is [writable](Self::is_writable).
     pub const EMPTY: Self = Self {
         source: core::ptr::null(),
         target: core::ptr::null_mut(),

@@ -6,7 +6,7 @@ use core::marker::PhantomData;
 ///
 /// For as long as `'a` lasts, every line that begins a multiple of the source's stride behind the
 /// source is readable and, if `writable`, every one of the target's writable through this value
-/// alone. Sources and targets are the same lines or share no memory, and no two targets do.
+/// alone. No two targets share memory, and a source shares none with a target but, in place, its own.
 pub struct Lines<'a, T> {
     source: *const T,
     source_stride: isize,
@@ -45,7 +45,7 @@ impl<'a, T: Float> Lines<'a, T> {
     ///
     /// # Safety
     /// For as long as `'a` lasts, so many lines of so many values are readable and writable there, by
-    /// nobody else.
+    /// nobody else, and no two of them share memory.
     pub(super) unsafe fn written_in_place(
         (target, stride): (*mut T, isize),
         lines: usize,
@@ -157,15 +157,16 @@ impl<'a, T: Float> Lines<'a, T> {
     #[inline(always)]
     pub(crate) fn two_lines(&mut self, one: usize, other: usize) -> [InOut<'_, T>; 2] {
         assert!(one != other);
-        // SAFETY: this value is borrowed mutably, for two lines, whose targets share no memory; nor do
-        // a source and the other's target.
+        // SAFETY: this value is borrowed mutably, for two lines that are not one.
         unsafe { [self.unbound_line(one), self.unbound_line(other)] }
     }
 
+    /// A line that does not borrow this value.
+    ///
     /// # Safety
-    /// For as long as `'l` lasts, this value is used for nothing but other lines.
+    /// As long as the line lives, this value gives no other access to it.
     #[inline(always)]
-    unsafe fn unbound_line<'l>(&self, line: usize) -> InOut<'l, T> {
+    unsafe fn unbound_line(&self, line: usize) -> InOut<'a, T> {
         assert!(line < self.lines);
         let source = self
             .source
@@ -174,7 +175,8 @@ impl<'a, T: Float> Lines<'a, T> {
             .target
             .wrapping_offset(line as isize * self.target_stride);
         // SAFETY: the source's line is readable and, if they are writable, the target's writable by this
-        // value alone, which the caller keeps for it; the two are one or share no memory.
+        // value alone, of which the caller makes no other use; the two are one or share no memory, and
+        // what others are written meanwhile share none with either.
         unsafe { InOut::from_raw(source, target, self.len, self.writable) }
     }
 }

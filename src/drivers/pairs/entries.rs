@@ -8,25 +8,25 @@ use crate::simd::{InOut, Isa, Lanes, Sum};
 /// Some entries of a unit's rows, each row's neighbours in memory.
 pub(super) struct Entries<'r, T, const K: usize>(pub(super) [InOut<'r, T>; K]);
 
-/// What is done at every vector of entries while another unit's are summed.
-pub(super) const NOTHING: u8 = 0;
-/// All gradients are written.
-pub(super) const WRITE: u8 = 1;
-/// All gradients are written, past the caches.
-pub(super) const STREAM: u8 = 2;
+/// What memory is asked for ahead of the entries that are summed.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Ahead {
+    Nothing,
+    /// What is to be read.
+    Sources,
+    /// What is to be read, and where gradients are to be written.
+    SourcesAndTargets,
+}
 
 impl<T: Element, const K: usize> Entries<'_, T, K> {
-    /// No entries.
-    const NONE: Self = Self([const { InOut::EMPTY }; K]);
-
     /// How many entries there are.
     #[inline(always)]
-    pub(super) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.0[0].len()
     }
 
-    /// Some of the entries. The compiler knows how many they are, if `len` is a constant, and keeps
-    /// their addresses in registers, since no reference leads to what is returned.
+    /// Some of the entries, in a value of their own. Other than those behind a reference, its addresses
+    /// stay in registers, and the compiler knows how many they are if `len` is a constant.
     #[inline(always)]
     fn part(&mut self, at: usize, len: usize) -> Entries<'_, T, K> {
         let mut part = [const { InOut::EMPTY }; K];
@@ -59,65 +59,103 @@ impl<T: Element, const K: usize> Entries<'_, T, K> {
     }
 
     /// Adds what the entries, multiplied by powers of 2 where these are given, contribute to sums, and
-    /// asks for memory ahead if `ask_ahead`.
+    /// asks for memory `ahead`.
     #[inline(always)]
     pub(super) fn sum<S: Isa, L: PairLoss<T, K, J>, const J: usize>(
         &mut self,
         simd: S,
         loss: L,
         exponents: Option<[i32; K]>,
-        ask_ahead: bool,
+        ahead: Ahead,
         sums: &mut [Gathered<S>; J],
     ) {
-        let mut none = Entries::NONE;
-        self.sum_beside::<S, L, J, NOTHING>(
-            simd, loss, exponents, ask_ahead, sums, &mut none, None,
+        let mut nothing = Entries([const { InOut::EMPTY }; K]);
+        self.sum_beside::<S, L, J, false, false>(
+            simd,
+            (loss, exponents),
+            ahead,
+            sums,
+            &mut nothing,
+            None,
         );
     }
 
-    /// The same, while the gradients of as many entries of another unit are written as `DO` says:
-    /// memory is read and written at once, not in turns.
-    #[expect(clippy::too_many_arguments)]
+    /// The same, while all gradients of as many entries of another unit are written, past the caches if
+    /// they can and `stream`: memory is read and written at once, not in turns.
+    #[expect(clippy::too_many_arguments, reason = "of two units")]
     #[inline(always)]
-    pub(super) fn sum_beside<S: Isa, L: PairLoss<T, K, J>, const J: usize, const DO: u8>(
+    pub(super) fn sum_and_write<S: Isa, L: PairLoss<T, K, J>, const J: usize>(
         &mut self,
         simd: S,
         loss: L,
-        exponents: Option<[i32; K]>,
-        ask_ahead: bool,
+        ahead: Ahead,
+        sums: &mut [Gathered<S>; J],
+        other: &mut Entries<'_, T, K>,
+        factors: Option<L::Factors>,
+        stream: bool,
+    ) {
+        let what = (loss, None);
+        if stream && other.are_streamable() {
+            self.sum_beside::<S, L, J, true, true>(simd, what, ahead, sums, other, factors);
+        } else {
+            self.sum_beside::<S, L, J, true, false>(simd, what, ahead, sums, other, factors);
+        }
+    }
+
+    #[inline(always)]
+    fn sum_beside<
+        S: Isa,
+        L: PairLoss<T, K, J>,
+        const J: usize,
+        const WRITE: bool,
+        const STREAM: bool,
+    >(
+        &mut self,
+        simd: S,
+        what: (L, Option<[i32; K]>),
+        ahead: Ahead,
         sums: &mut [Gathered<S>; J],
         other: &mut Entries<'_, T, K>,
         factors: Option<L::Factors>,
     ) {
-        let len = self.len();
+        let (loss, len) = (what.0, self.len());
         let mut at = 0;
         while at < len {
             let end = len.min(at + SUM_BLOCK * T::LANES);
             let mut block = [Sum::zero(simd); J];
             while end - at >= GROUP * T::LANES {
                 let part = self.part(at, GROUP * T::LANES);
-                if ask_ahead {
-                    part.ask_for_what_follows::<S, DO>(simd);
-                }
-                if DO == NOTHING {
-                    for k in 0..GROUP {
-                        part.add::<S, L, J, true>(simd, loss, exponents, k * T::LANES, &mut block);
-                    }
-                } else {
+                part.ask_for_what_follows(simd, ahead);
+                if WRITE {
                     let mut other = other.part(at, GROUP * T::LANES);
                     for k in 0..GROUP {
-                        part.add::<S, L, J, true>(simd, loss, exponents, k * T::LANES, &mut block);
-                        other.write_vector::<S, L, J, DO, true>(simd, loss, factors, k * T::LANES);
+                        let at = k * T::LANES;
+                        part.add::<S, L, J, true>(simd, what, at, &mut block);
+                        other.write_vector::<S, L, J, STREAM, true>(simd, loss, factors, at);
+                    }
+                } else {
+                    for k in 0..GROUP {
+                        part.add::<S, L, J, true>(simd, what, k * T::LANES, &mut block);
                     }
                 }
                 at += GROUP * T::LANES;
             }
-            while at < end {
-                self.add::<S, L, J, false>(simd, loss, exponents, at, &mut block);
-                if DO != NOTHING {
-                    other.write_vector::<S, L, J, DO, false>(simd, loss, factors, at);
+            while end - at >= T::LANES {
+                let part = self.part(at, T::LANES);
+                part.ask_for_what_follows(simd, ahead);
+                part.add::<S, L, J, true>(simd, what, 0, &mut block);
+                if WRITE {
+                    let mut other = other.part(at, T::LANES);
+                    other.write_vector::<S, L, J, STREAM, true>(simd, loss, factors, 0);
                 }
                 at += T::LANES;
+            }
+            if at < end {
+                self.add::<S, L, J, false>(simd, what, at, &mut block);
+                if WRITE {
+                    other.write_vector::<S, L, J, STREAM, false>(simd, loss, factors, at);
+                }
+                at = end;
             }
             for (sum, block) in sums.iter_mut().zip(block) {
                 sum.gather(block);
@@ -125,13 +163,13 @@ impl<T: Element, const K: usize> Entries<'_, T, K> {
         }
     }
 
-    /// Adds what a vector of entries contributes to sums.
+    /// Adds what a vector of entries, multiplied by powers of 2 where these are given, contributes to
+    /// sums.
     #[inline(always)]
     fn add<S: Isa, L: PairLoss<T, K, J>, const J: usize, const FULL: bool>(
         &self,
         simd: S,
-        loss: L,
-        exponents: Option<[i32; K]>,
+        (loss, exponents): (L, Option<[i32; K]>),
         at: usize,
         sums: &mut [Sum<S>; J],
     ) {
@@ -144,13 +182,16 @@ impl<T: Element, const K: usize> Entries<'_, T, K> {
         loss.add(entries, sums);
     }
 
-    /// Asks for memory ahead of a group of vectors.
+    /// Asks for memory ahead of every vector.
     #[inline(always)]
-    fn ask_for_what_follows<S: Isa, const DO: u8>(&self, simd: S) {
-        for at in (0..GROUP * T::LANES).step_by(T::LANES) {
+    fn ask_for_what_follows<S: Isa>(&self, simd: S, ahead: Ahead) {
+        if ahead == Ahead::Nothing {
+            return;
+        }
+        for at in (0..self.len()).step_by(T::LANES) {
             for row in &self.0 {
                 row.prefetch(simd, at, AHEAD);
-                if DO != STREAM {
+                if ahead == Ahead::SourcesAndTargets {
                     row.prefetch_target(simd, at, AHEAD);
                 }
             }
@@ -181,24 +222,25 @@ impl<T: Element, const K: usize> Entries<'_, T, K> {
         stream: bool,
     ) {
         if stream && self.are_streamable() {
-            self.write_all::<S, L, J, STREAM>(simd, loss, factors);
+            self.write_all::<S, L, J, true>(simd, loss, factors);
         } else if self.are_writable() {
-            self.write_all::<S, L, J, WRITE>(simd, loss, factors);
+            self.write_all::<S, L, J, false>(simd, loss, factors);
         } else if self.0.iter().any(InOut::is_writable) {
-            for at in (0..self.len()).step_by(T::LANES) {
-                let grads = self.grads::<S, L, J, false>(simd, loss, factors, at);
-                for (row, grad) in self.0.iter_mut().zip(grads) {
-                    if row.is_writable() {
-                        row.store::<S, false>(at, grad);
-                    }
-                }
+            let len = self.len();
+            let mut at = 0;
+            while len - at >= T::LANES {
+                self.write_some_of_vector::<S, L, J, true>(simd, loss, factors, at);
+                at += T::LANES;
+            }
+            if at < len {
+                self.write_some_of_vector::<S, L, J, false>(simd, loss, factors, at);
             }
         }
     }
 
-    /// Writes all gradients as `DO` says.
+    /// Writes all gradients, past the caches if `STREAM`.
     #[inline(always)]
-    fn write_all<S: Isa, L: PairLoss<T, K, J>, const J: usize, const DO: u8>(
+    fn write_all<S: Isa, L: PairLoss<T, K, J>, const J: usize, const STREAM: bool>(
         &mut self,
         simd: S,
         loss: L,
@@ -206,26 +248,23 @@ impl<T: Element, const K: usize> Entries<'_, T, K> {
     ) {
         let len = self.len();
         let mut at = 0;
-        while len - at >= GROUP * T::LANES {
-            let mut part = self.part(at, GROUP * T::LANES);
-            for k in 0..GROUP {
-                part.write_vector::<S, L, J, DO, true>(simd, loss, factors, k * T::LANES);
-            }
-            at += GROUP * T::LANES;
-        }
-        while at < len {
-            self.write_vector::<S, L, J, DO, false>(simd, loss, factors, at);
+        while len - at >= T::LANES {
+            let mut part = self.part(at, T::LANES);
+            part.write_vector::<S, L, J, STREAM, true>(simd, loss, factors, 0);
             at += T::LANES;
+        }
+        if at < len {
+            self.write_vector::<S, L, J, STREAM, false>(simd, loss, factors, at);
         }
     }
 
-    /// Writes all gradients of a vector of entries.
+    /// Writes all gradients of a vector of entries, past the caches if `STREAM`.
     #[inline(always)]
     fn write_vector<
         S: Isa,
         L: PairLoss<T, K, J>,
         const J: usize,
-        const DO: u8,
+        const STREAM: bool,
         const FULL: bool,
     >(
         &mut self,
@@ -236,10 +275,27 @@ impl<T: Element, const K: usize> Entries<'_, T, K> {
     ) {
         let grads = self.grads::<S, L, J, FULL>(simd, loss, factors, at);
         for (row, grad) in self.0.iter_mut().zip(grads) {
-            match (DO, FULL) {
-                (STREAM, true) => row.stream(at, grad),
-                (STREAM, false) => row.stream_some(at, grad),
-                _ => row.store::<S, FULL>(at, grad),
+            match (STREAM, FULL) {
+                (true, true) => row.stream(at, grad),
+                (true, false) => row.stream_some(at, grad),
+                (false, _) => row.store::<S, FULL>(at, grad),
+            }
+        }
+    }
+
+    /// Writes those gradients of a vector of entries that are wanted.
+    #[inline(always)]
+    fn write_some_of_vector<S: Isa, L: PairLoss<T, K, J>, const J: usize, const FULL: bool>(
+        &mut self,
+        simd: S,
+        loss: L,
+        factors: Option<L::Factors>,
+        at: usize,
+    ) {
+        let grads = self.grads::<S, L, J, FULL>(simd, loss, factors, at);
+        for (row, grad) in self.0.iter_mut().zip(grads) {
+            if row.is_writable() {
+                row.store::<S, FULL>(at, grad);
             }
         }
     }

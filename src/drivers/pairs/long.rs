@@ -20,7 +20,7 @@ where
     T: Element,
     L: PairLoss<T, K, J>,
 {
-    /// Runs units whose rows have several chunks, each a leaf.
+    /// Runs units that are each a leaf, since their rows have several chunks.
     pub(super) fn run_long(
         &self,
         plan: &Plan<'_, T>,

@@ -2,8 +2,9 @@
 //!
 //! A unit is a row of each of the `K` operands. The first pass adds a few sums of products over the
 //! entries of the rows; from these the loss makes its value and a few factors; with them the second
-//! pass turns entries into gradients, each row still in the cache. Rows too long for one thread are cut
-//! into chunks ([`long`]).
+//! pass turns entries into gradients, each row still in the cache. Where rows lie in lines, a unit's
+//! second pass is one loop with the next unit's first, since memory that is read and written in turns
+//! is idle half of the time. Rows too long for one thread are cut into chunks ([`long`]).
 
 mod entries;
 mod long;
@@ -17,7 +18,7 @@ use crate::element::Element;
 use crate::simd::{InOut, Isa, Kernel, Lanes, Sum, dispatch, is_intel};
 use crate::tensor::Lines;
 use core::ops::Range;
-use entries::Entries;
+use entries::{Ahead, Entries};
 use row::{Direct, InPieces, Passes};
 use scratch::Scratch;
 
@@ -61,6 +62,9 @@ pub trait PairLoss<T: Element, const K: usize, const J: usize>: Copy + Send + Sy
 /// Entries in a leaf of several units, of each operand.
 const LEAF_ENTRIES: usize = 1 << 13;
 
+// Units of several chunks are leaves of their own.
+const _: () = assert!(long::CHUNK >= LEAF_ENTRIES);
+
 /// The most units in a leaf.
 const LEAF_UNITS: usize = 1024;
 
@@ -79,9 +83,8 @@ struct Pairs<'i, T: Element, L: PairLoss<T, K, J>, const K: usize, const J: usiz
     labels: L::Labels<'i>,
     /// Entries in a row.
     len: usize,
-    /// Whether memory is asked for ahead.
-    ask_ahead: bool,
-    /// Whether all gradients are wanted: then a unit's are written while the next one is summed.
+    ahead: Ahead,
+    /// Whether all gradients are wanted.
     all_wanted: bool,
     /// Whether gradients go past the caches, if all are wanted and lie in lines.
     stream: bool,
@@ -99,14 +102,21 @@ pub(crate) fn run<'a, T: Element, L: PairLoss<T, K, J>, const K: usize, const J:
         .operands
         .iter_mut()
         .all(|operand| operand.grad().is_some());
+    // Reading and writing at once, both losses take no longer than memory does.
+    let light = true;
+    let stream = all_wanted && len >= LEAST_STREAMED && work.plan.streams(light, K);
     let pairs = Pairs::<_, _, K, J> {
         loss,
         labels,
         len,
-        // Others ask for as much by themselves, and are up to a tenth slower if they are told.
-        ask_ahead: is_intel(),
+        ahead: match (is_intel(), stream) {
+            // Others ask for as much by themselves, and are up to a tenth slower if they are told.
+            (false, _) => Ahead::Nothing,
+            (true, false) => Ahead::SourcesAndTargets,
+            (true, true) => Ahead::Sources,
+        },
         all_wanted,
-        stream: all_wanted && len >= LEAST_STREAMED && work.plan.streams(true, K),
+        stream,
     };
     schedule::run(work.plan, work.outputs, &pairs);
 }
@@ -132,23 +142,10 @@ where
         units: Range<usize>,
         finish: bool,
     ) -> f64 {
-        if self.len > long::CHUNK {
-            return self.run_long(plan, outputs, samples, units, finish);
-        }
-        let mut scratch = Scratch::for_rows_of(outputs);
-        let run = Run {
-            pairs: self,
-            plan,
-            outputs,
-            samples,
-            units,
-            leaf: self.units(),
-            finish,
-            scratch: scratch.as_mut(),
-        };
-        dispatch(plan.exec.level, run)
+        self.run_whole_leaves(plan, outputs, samples, units, finish)
     }
 
+    /// In one kernel.
     fn run_leaves(
         &self,
         plan: &Plan<'_, T>,
@@ -156,7 +153,7 @@ where
         sample: usize,
         units: Range<usize>,
     ) -> f64 {
-        self.run(plan, outputs, sample..sample + 1, units, false)
+        self.run_whole_leaves(plan, outputs, sample..sample + 1, units, false)
     }
 }
 
@@ -167,8 +164,6 @@ struct Run<'r, 'i, 'a, 'o, T: Element, L: PairLoss<T, K, J>, const K: usize, con
     outputs: &'r mut Outputs<'o, T, K>,
     samples: Range<usize>,
     units: Range<usize>,
-    /// Units in a leaf.
-    leaf: usize,
     finish: bool,
     scratch: Option<&'r mut Scratch<T, K>>,
 }
@@ -189,10 +184,10 @@ where
             outputs,
             samples,
             units,
-            leaf,
             finish,
             mut scratch,
         } = self;
+        let leaf = pairs.units();
         if units.is_empty() && finish {
             for sample in samples.clone() {
                 outputs.finish(plan, sample, 0.0);
@@ -245,6 +240,31 @@ where
     T: Element,
     L: PairLoss<T, K, J>,
 {
+    /// As [`Leaf::run`], of units of whole leaves.
+    fn run_whole_leaves(
+        &self,
+        plan: &Plan<'_, T>,
+        outputs: &mut Outputs<'_, T, K>,
+        samples: Range<usize>,
+        units: Range<usize>,
+        finish: bool,
+    ) -> f64 {
+        if self.len > long::CHUNK {
+            return self.run_long(plan, outputs, samples, units, finish);
+        }
+        let mut scratch = Scratch::for_rows_of(outputs);
+        let run = Run {
+            pairs: self,
+            plan,
+            outputs,
+            samples,
+            units,
+            finish,
+            scratch: scratch.as_mut(),
+        };
+        dispatch(plan.exec.level, run)
+    }
+
     /// The losses of some units of some samples, in the order of visits, and their gradients.
     #[inline(always)]
     fn rows<S: Isa>(
@@ -282,45 +302,45 @@ where
             return;
         };
         let mut line = 0;
-        let mut unwritten = None;
+        let mut left = None;
         for sample in samples.clone() {
             for unit in units.clone() {
                 if let Some(scale) = scales.of(sample, unit) {
                     let label = L::label(&self.labels, sample, unit);
-                    let mut row = self.direct(simd, &mut lines, line, unwritten);
+                    let mut row = self.direct(simd, &mut lines, line, left);
                     losses[line] = row.complete(self.loss, label, scale.grad);
-                    unwritten = row.unwritten.map(|factors| Unwritten { line, factors });
+                    left = row.left.map(|factors| Left { line, factors });
                 }
                 line += 1;
             }
         }
-        if let Some(Unwritten { line, factors }) = unwritten {
+        if let Some(Left { line, factors }) = left {
             let mut row = self.direct(simd, &mut lines, line, None);
             row.entries.write(simd, self.loss, factors, self.stream);
         }
     }
 
-    /// The rows of a unit, and of another one whose gradients are still to be written.
+    /// The rows of a unit, and of the one before it whose gradients are left to be written.
     #[inline(always)]
     fn direct<'r, S: Isa>(
         &self,
         simd: S,
         lines: &'r mut [Lines<'_, T>; K],
         line: usize,
-        unwritten: Option<Unwritten<L::Factors>>,
+        left: Option<Left<L::Factors>>,
     ) -> Direct<'r, T, S, L, K, J> {
-        // No closures: what takes them by reference is not compiled into the kernel.
+        // By loops: `map` is a call, which leaves the addresses in memory.
         let mut rows = [const { InOut::EMPTY }; K];
-        let mut others = [const { InOut::EMPTY }; K];
-        match unwritten {
+        let mut rows_before = [const { InOut::EMPTY }; K];
+        match left {
             None => {
                 for (row, lines) in rows.iter_mut().zip(lines) {
                     *row = lines.line(line);
                 }
             }
-            Some(Unwritten { line: other, .. }) => {
-                for ((row, other_row), lines) in rows.iter_mut().zip(&mut others).zip(lines) {
-                    [*row, *other_row] = lines.two_lines(line, other);
+            Some(Left { line: before, .. }) => {
+                for ((row, row_before), lines) in rows.iter_mut().zip(&mut rows_before).zip(lines) {
+                    [*row, *row_before] = lines.two_lines(line, before);
                 }
             }
         }
@@ -328,19 +348,19 @@ where
             simd,
             loss: self.loss,
             entries: Entries(rows),
-            other: Entries(others),
-            other_factors: unwritten.map(|unwritten| unwritten.factors),
-            ask_ahead: self.ask_ahead,
-            writes_later: self.all_wanted,
+            before: Entries(rows_before),
+            factors_before: left.map(|left| left.factors),
+            ahead: self.ahead,
             stream: self.stream,
-            unwritten: None,
+            leaves_gradients: self.all_wanted,
+            left: None,
         }
     }
 }
 
-/// A unit whose gradients are still to be written.
+/// A unit whose gradients are left to be written with the next one.
 #[derive(Clone, Copy)]
-struct Unwritten<F> {
+struct Left<F> {
     line: usize,
     factors: Option<F>,
 }

@@ -1,4 +1,4 @@
-use super::entries::{Entries, STREAM, WRITE};
+use super::entries::{Ahead, Entries};
 use super::scratch::Scratch;
 use super::{PairLoss, Pairs};
 use crate::drivers::{Gathered, Outputs};
@@ -15,10 +15,11 @@ pub(super) trait Passes<T: Element, L: PairLoss<T, K, J>, const K: usize, const 
     /// The largest absolute value among the entries of each row; NaNs are passed over.
     fn largest(&mut self) -> [T; K];
 
-    /// Writes the gradients of all entries, zeros where there are no factors.
+    /// Writes the gradients of all entries, zeros where there are no factors, or leaves them to be
+    /// written with the next unit.
     fn write(&mut self, factors: Option<L::Factors>);
 
-    /// The loss of the unit, whose gradients are written.
+    /// The loss of the unit; its gradients are written, or left.
     #[inline(always)]
     fn complete(&mut self, loss: L, label: L::Label, coefficient: f64) -> T {
         let mut exponents = [0; K];
@@ -41,23 +42,24 @@ fn exponents_of<T: Element, const K: usize>(largest: [T; K]) -> [i32; K] {
     })
 }
 
-/// Whole rows whose entries are neighbours in memory.
+/// Whole rows whose entries are neighbours in memory, and those of the unit before them.
+///
+/// Where all gradients are wanted, they are not written with the unit's own passes but while the next
+/// unit is summed.
 pub(super) struct Direct<'r, T: Element, S, L: PairLoss<T, K, J>, const K: usize, const J: usize> {
     pub(super) simd: S,
     pub(super) loss: L,
     pub(super) entries: Entries<'r, T, K>,
-    /// Those of another unit.
-    pub(super) other: Entries<'r, T, K>,
-    /// What the gradients of the other unit are written with on the way, if they are to be.
-    pub(super) other_factors: Option<Option<L::Factors>>,
-    /// Whether memory is asked for ahead.
-    pub(super) ask_ahead: bool,
+    /// The unit before, and what its gradients are made with if they are still to be written.
+    pub(super) before: Entries<'r, T, K>,
+    pub(super) factors_before: Option<Option<L::Factors>>,
+    pub(super) ahead: Ahead,
     /// Whether gradients go past the caches, if all are wanted and can.
     pub(super) stream: bool,
-    /// Whether the gradients are left to be written later, all of them.
-    pub(super) writes_later: bool,
-    /// The factors of the gradients that are left.
-    pub(super) unwritten: Option<Option<L::Factors>>,
+    /// Whether the gradients are left to the next unit.
+    pub(super) leaves_gradients: bool,
+    /// What the gradients that are left are made with.
+    pub(super) left: Option<Option<L::Factors>>,
 }
 
 impl<T, S, L, const K: usize, const J: usize> Passes<T, L, K, J> for Direct<'_, T, S, L, K, J>
@@ -69,21 +71,13 @@ where
     #[inline(always)]
     fn sums(&mut self, exponents: Option<[i32; K]>) -> [f64; J] {
         let mut sums = [Gathered::zero(self.simd); J];
-        let (simd, loss, ask_ahead) = (self.simd, self.loss, self.ask_ahead);
-        let (entries, other) = (&mut self.entries, &mut self.other);
-        match self.other_factors {
-            Some(factors) if exponents.is_none() => {
-                if self.stream && other.are_streamable() {
-                    entries.sum_beside::<S, L, J, STREAM>(
-                        simd, loss, None, ask_ahead, &mut sums, other, factors,
-                    );
-                } else {
-                    entries.sum_beside::<S, L, J, WRITE>(
-                        simd, loss, None, ask_ahead, &mut sums, other, factors,
-                    );
-                }
+        let (simd, loss, ahead, stream) = (self.simd, self.loss, self.ahead, self.stream);
+        let (entries, before) = (&mut self.entries, &mut self.before);
+        match self.factors_before.take() {
+            Some(factors) => {
+                entries.sum_and_write(simd, loss, ahead, &mut sums, before, factors, stream);
             }
-            _ => entries.sum(simd, loss, exponents, ask_ahead, &mut sums),
+            None => entries.sum(simd, loss, exponents, ahead, &mut sums),
         }
         folded(sums)
     }
@@ -97,8 +91,8 @@ where
 
     #[inline(always)]
     fn write(&mut self, factors: Option<L::Factors>) {
-        if self.writes_later {
-            self.unwritten = Some(factors);
+        if self.leaves_gradients {
+            self.left = Some(factors);
         } else {
             self.entries
                 .write(self.simd, self.loss, factors, self.stream);
@@ -174,7 +168,7 @@ where
         let mut sums = [Gathered::zero(simd); J];
         for piece in Scratch::pieces(scratch, &entries) {
             let mut entries = self.read(outputs, at, piece, Scratch::rooms(scratch));
-            entries.sum(simd, self.loss, exponents, self.ask_ahead, &mut sums);
+            entries.sum(simd, self.loss, exponents, self.ahead, &mut sums);
         }
         folded(sums)
     }
