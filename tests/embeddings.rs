@@ -3,9 +3,10 @@
 
 mod common;
 
-use common::call::{Request, expected, fused};
+use common::call::{Outcome, Places, Request, assert_every_form, expected, fused};
 use common::cases::{Label, Problem, case};
 use common::contract::assert_outcome;
+use common::layouts::Layout;
 use common::levels::{for_each_level, shrunk};
 use common::random::Random;
 use common::real::Real;
@@ -13,7 +14,7 @@ use lossgrad::{
     CosineEmbeddingLoss, Element, Error, Exec, Reduction, SdmlLoss, SignLabel, TripletLoss,
     Workspace,
 };
-use ndarray::{Array1, Array2, Array4, ArrayD, array, s};
+use ndarray::{Array1, Array2, Array4, ArrayD, Axis, Zip, array, concatenate, s};
 
 #[track_caller]
 fn assert_close(actual: impl Into<f64>, expected: f64, relative: f64) {
@@ -213,6 +214,85 @@ fn no_vector_is_too_short_or_too_long_for_its_angle() {
     assert_eq!(loss, 0.0);
     let (loss, _) = cosine_pair::<f32>(&[1e-45, 0.0], &[0.0, 1e38], true);
     assert_eq!(loss, 1.0);
+}
+
+/// The gradients of a unit are written while another is summed: whatever that is, each unit is what it is
+/// alone, in place and elsewhere.
+fn units_are_what_they_are_alone<T: Real>(largest: f64) {
+    // Vectors that are added by groups, a single one and a part of one; more units than are run at once.
+    let shape = [70, 84];
+    for name in ["triplet", "cosine_embedding"] {
+        let case = case::<T>(name);
+        let mut problem = (case.draw)(&shape, 1, &mut Random::new(5));
+        if let [near, far] = &mut problem.others[..] {
+            // Examples that are drawn cost next to nothing. Of every three units two are to cost more.
+            for (unit, (near, far)) in near.outer_iter_mut().zip(far.outer_iter_mut()).enumerate() {
+                if unit % 3 != 0 {
+                    Zip::from(near).and(far).for_each(std::mem::swap);
+                }
+            }
+        }
+        let strange = [
+            (3, 0.0),
+            (5, f64::NAN),
+            (9, largest.recip()),
+            (10, largest),
+            (40, f64::INFINITY),
+            (62, largest),
+            (64, 0.0),
+        ];
+        for (unit, factor) in strange {
+            problem
+                .pred
+                .index_axis_mut(Axis(0), unit)
+                .mapv_inplace(|x| T::of(x.wide() * factor));
+        }
+        let mut weights = ArrayD::from_elem(vec![shape[0]], T::of(0.7));
+        for masked in [1, 6, 7, 41, 63, 69] {
+            weights[masked] = T::of(0.0);
+        }
+        for_each_level(|exec| {
+            let request = Request::<T> {
+                sample_weight: Some(weights.clone()),
+                exec,
+                ..Request::default()
+            };
+            let alone = |unit: usize| {
+                let unit = unit..unit + 1;
+                let weight = weights.slice_axis(Axis(0), unit.clone().into()).to_owned();
+                let request = Request {
+                    sample_weight: Some(weight),
+                    ..request.clone()
+                };
+                fused(&case, &problem.samples(0, Some(1), unit), &request)
+            };
+            let outcomes: Vec<_> = (0..shape[0]).map(alone).collect();
+            let together = |part: &dyn Fn(&Outcome<T>) -> ArrayD<T>| {
+                let parts: Vec<_> = outcomes.iter().map(part).collect();
+                let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
+                concatenate(Axis(0), &views).expect("parts of one shape")
+            };
+            let expected = Outcome {
+                loss: together(&|outcome| outcome.loss.clone()),
+                grads: (0..outcomes[0].grads.len())
+                    .map(|number| together(&|outcome| outcome.grads[number].clone()))
+                    .collect(),
+            };
+            let places = Places::from(&problem, 1, Layout::contiguous);
+            let what = format!("{name} at {}", exec.level);
+            assert_every_form(&case, &problem, &request.views(), &places, &expected, &what);
+        });
+    }
+}
+
+#[test]
+fn units_are_what_they_are_alone_in_f32() {
+    units_are_what_they_are_alone::<f32>(1e30);
+}
+
+#[test]
+fn units_are_what_they_are_alone_in_f64() {
+    units_are_what_they_are_alone::<f64>(1e200);
 }
 
 /// A vector costs nothing beside itself, and no rounding makes it less.
