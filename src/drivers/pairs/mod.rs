@@ -3,7 +3,7 @@
 //! A unit is a row of each of the `K` operands. The first pass adds a few sums of products over the
 //! entries of the rows; from these the loss makes its value and a few factors; with them the second
 //! pass turns entries into gradients, each row still in the cache. Where rows lie in lines, a unit's
-//! second pass is one loop with the next unit's first, since memory that is read and written in turns
+//! second pass is one loop with a later unit's first, since memory that is read and written in turns
 //! is idle half of the time. Rows too long for one thread are cut into chunks ([`long`]).
 
 mod entries;
@@ -334,7 +334,7 @@ where
         }
     }
 
-    /// The rows of a unit, and of the one before it whose gradients are left to be written.
+    /// The rows of a unit, and of one before it whose gradients are left to be written.
     #[inline(always)]
     fn direct<'r, S: Isa>(
         &self,
@@ -372,7 +372,7 @@ where
     }
 }
 
-/// A unit whose gradients are left to be written with the next one.
+/// A unit whose gradients are left to be written with a later one.
 #[derive(Clone, Copy)]
 struct Left<F> {
     line: usize,

@@ -16,7 +16,7 @@ pub(super) trait Passes<T: Element, L: PairLoss<T, K, J>, const K: usize, const 
     fn largest(&mut self) -> [T; K];
 
     /// Writes the gradients of all entries, zeros where there are no factors, or leaves them to be
-    /// written with the next unit.
+    /// written with a later unit.
     fn write(&mut self, factors: Option<L::Factors>);
 
     /// The loss of the unit; its gradients are written, or left.
@@ -42,21 +42,21 @@ fn exponents_of<T: Element, const K: usize>(largest: [T; K]) -> [i32; K] {
     })
 }
 
-/// Whole rows whose entries are neighbours in memory, and those of the unit before them.
+/// Whole rows whose entries are neighbours in memory, and those of a unit before them.
 ///
-/// Where all gradients are wanted, they are not written with the unit's own passes but while the next
-/// unit is summed.
+/// Where gradients are written late, it is not in the unit's own passes but while a later unit is
+/// summed.
 pub(super) struct Direct<'r, T: Element, S, L: PairLoss<T, K, J>, const K: usize, const J: usize> {
     pub(super) simd: S,
     pub(super) loss: L,
     pub(super) entries: Entries<'r, T, K>,
-    /// The unit before, and what its gradients are made with if they are still to be written.
+    /// A unit before, and what its gradients are made with if they are still to be written.
     pub(super) before: Entries<'r, T, K>,
     pub(super) factors_before: Option<Option<L::Factors>>,
     pub(super) ahead: Ahead,
     /// Whether gradients go past the caches, if all are wanted and can.
     pub(super) stream: bool,
-    /// Whether the gradients are left to the next unit.
+    /// Whether the gradients are left to a later unit.
     pub(super) leaves_gradients: bool,
     /// What the gradients that are left are made with.
     pub(super) left: Option<Option<L::Factors>>,
