@@ -3,7 +3,8 @@
 
 mod common;
 
-use common::call::{Outcome, Places, Request, assert_every_form, expected, fused};
+use common::alone::{alone, part};
+use common::call::{Places, Request, assert_every_form, expected, fused};
 use common::cases::{Label, Problem, case};
 use common::contract::assert_outcome;
 use common::layouts::Layout;
@@ -14,7 +15,7 @@ use lossgrad::{
     CosineEmbeddingLoss, Element, Error, Exec, Reduction, SdmlLoss, SignLabel, TripletLoss,
     Workspace,
 };
-use ndarray::{Array1, Array2, Array4, ArrayD, Axis, Zip, array, concatenate, s};
+use ndarray::{Array1, Array2, Array4, ArrayD, Axis, Zip, array, s};
 
 #[track_caller]
 fn assert_close(actual: impl Into<f64>, expected: f64, relative: f64) {
@@ -257,30 +258,15 @@ fn units_are_what_they_are_alone<T: Real>(largest: f64) {
                 exec,
                 ..Request::default()
             };
-            let alone = |unit: usize| {
-                let unit = unit..unit + 1;
-                let weight = weights.slice_axis(Axis(0), unit.clone().into()).to_owned();
-                let request = Request {
-                    sample_weight: Some(weight),
-                    ..request.clone()
-                };
-                fused(&case, &problem.samples(0, Some(1), unit), &request)
-            };
-            let outcomes: Vec<_> = (0..shape[0]).map(alone).collect();
-            let together = |part: &dyn Fn(&Outcome<T>) -> ArrayD<T>| {
-                let parts: Vec<_> = outcomes.iter().map(part).collect();
-                let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
-                concatenate(Axis(0), &views).expect("parts of one shape")
-            };
-            let expected = Outcome {
-                loss: together(&|outcome| outcome.loss.clone()),
-                grads: (0..outcomes[0].grads.len())
-                    .map(|number| together(&|outcome| outcome.grads[number].clone()))
-                    .collect(),
-            };
-            let places = Places::from(&problem, 1, Layout::contiguous);
             let what = format!("{name} at {}", exec.level);
-            assert_every_form(&case, &problem, &request.views(), &places, &expected, &what);
+            let whole = fused(&case, &problem, &request);
+            for unit in 0..shape[0] {
+                let (problem, request) = alone(&case, &problem, &request, unit..unit + 1);
+                let expected = part(&case, &shape, &request, &whole, unit..unit + 1);
+                fused(&case, &problem, &request).assert_same(&expected, &what);
+            }
+            let places = Places::from(&problem, 1, Layout::contiguous);
+            assert_every_form(&case, &problem, &request.views(), &places, &whole, &what);
         });
     }
 }

@@ -45,7 +45,7 @@ impl<T: Element, const K: usize> Entries<'_, T, K> {
     /// Whether all gradients can go past the caches. What is left of a line that was written by way of
     /// them takes many times as long, so that none do unless all can.
     #[inline(always)]
-    pub(super) fn are_streamable(&self) -> bool {
+    fn are_streamable(&self) -> bool {
         self.0.iter().all(InOut::is_streamable_to_its_end)
     }
 
