@@ -41,6 +41,7 @@ macro_rules! unroll {
             $body
         }
         if const { $count > 4 } {
+            #[allow(clippy::needless_range_loop, reason = "the others are no loops")]
             for $k in 4..$count $body
         }
     }};

@@ -83,7 +83,7 @@ type Many<T, S, R> = <T as Float>::Many<S, R>;
 
 impl<T: Float, S: Isa> Lanes<T, S> {
     /// How many registers the lanes take.
-    pub(super) const REGISTERS: usize = <Many<T, S, T::Vector<S>> as Registers<_>>::COUNT;
+    pub(crate) const REGISTERS: usize = <Many<T, S, T::Vector<S>> as Registers<_>>::COUNT;
 
     /// How many lanes a register has.
     pub(super) const PER_REGISTER: usize = T::LANES / Self::REGISTERS;

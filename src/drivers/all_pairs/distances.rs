@@ -1,4 +1,5 @@
-use super::tree::{self, Products, TREE};
+use super::ask_for;
+use super::tree::{self, MOST_AT_ONCE, Products, TREE, holds_several};
 use crate::Exec;
 use crate::drivers::Gathered;
 use crate::element::Element;
@@ -9,6 +10,8 @@ use core::ops::Range;
 
 /// Rows that share what is read of the others.
 const OWN: usize = 32;
+
+const _: () = assert!(OWN.is_multiple_of(MOST_AT_ONCE));
 
 /// Entries of rows that are worked on at a time: a whole number of trees, and of vectors.
 const SLAB: usize = 128;
@@ -57,7 +60,19 @@ impl<T: Element> Kernel for Distances<'_, '_, T> {
 
     #[inline(always)]
     fn run<S: Isa>(self, simd: S) {
-        let mut room = [T::ZERO; SLAB];
+        if holds_several::<T, S>() {
+            self.run_rows::<S, MOST_AT_ONCE>(simd);
+        } else {
+            self.run_rows::<S, 1>(simd);
+        }
+    }
+}
+
+impl<T: Element> Distances<'_, '_, T> {
+    /// Works on `N` own rows at once.
+    #[inline(always)]
+    fn run_rows<S: Isa, const N: usize>(self, simd: S) {
+        let mut rooms = [[T::ZERO; SLAB]; N];
         // Rows that lie beside each other in a vector, and the same with a column for each.
         let mut slabs = [[T::ZERO; SLAB]; 16];
         let mut panel = [[T::ZERO; 16]; SLAB];
@@ -73,14 +88,25 @@ impl<T: Element> Kernel for Distances<'_, '_, T> {
                 // nobody reads what comes of it.
                 for (lane, slab) in slabs[..beside].iter_mut().enumerate() {
                     let other = start + lane;
-                    let row = self.other.row(0, other, entries.clone(), &mut room);
+                    let row = self.other.row(0, other, entries.clone(), &mut rooms[0]);
                     slab[..row.len()].copy_from_slice(row);
+                    let next = other + T::LANES;
+                    if next < self.others {
+                        ask_for(simd, self.other, next, &entries);
+                    }
                     slab[row.len()..padded].fill(T::ZERO);
                 }
                 turn(simd, &slabs, &mut panel[..padded]);
-                for (row, sum) in self.rows.clone().zip(&mut sums) {
-                    let row = self.own.row(0, row, entries.clone(), &mut room);
-                    sum.gather(squares(simd, row, &panel));
+                for (first, sums) in self.rows.clone().step_by(N).zip(sums.chunks_exact_mut(N)) {
+                    let mut rows = [&[][..]; N];
+                    for (number, (row, room)) in rows.iter_mut().zip(&mut rooms).enumerate() {
+                        // Behind the last row once more that one.
+                        let number = (first + number).min(self.rows.end - 1);
+                        *row = self.own.row(0, number, entries.clone(), room);
+                    }
+                    for (sum, squares) in sums.iter_mut().zip(squares(simd, rows, &panel)) {
+                        sum.gather(squares);
+                    }
                 }
                 at = entries.end;
             }
@@ -122,47 +148,73 @@ fn within_range<T: Element>(distance: f64) -> f64 {
     }
 }
 
-/// The squared differences between the entries of a slab of a row and those of every row of a panel.
+/// The squared differences between the entries of slabs of rows and those of every row of a panel.
 #[inline(always)]
-fn squares<T: Element, S: Isa>(simd: S, row: &[T], panel: &[[T; 16]; SLAB]) -> Sum<S> {
-    let mut sum = Sum::zero(simd);
-    let (rows, rest) = row.as_chunks::<TREE>();
+fn squares<T: Element, S: Isa, const N: usize>(
+    simd: S,
+    rows: [&[T]; N],
+    panel: &[[T; 16]; SLAB],
+) -> [Sum<S>; N] {
+    let mut sums = [Sum::zero(simd); N];
     let (panels, _) = panel.as_chunks::<TREE>();
-    for (row, panel) in rows.iter().zip(panels) {
-        sum.add(tree::sum(&Squares { simd, row, panel }));
+    let (zeros, mut last) = ([T::ZERO; TREE], [[T::ZERO; TREE]; N]);
+    let len = rows[0].len();
+    for (at, panel) in (0..len).step_by(TREE).zip(panels) {
+        let mut trees = [&zeros; N];
+        for ((tree, row), last) in trees.iter_mut().zip(rows).zip(&mut last) {
+            *tree = match row[at..].first_chunk() {
+                Some(tree) => tree,
+                None => {
+                    last[..len - at].copy_from_slice(&row[at..]);
+                    last
+                }
+            };
+        }
+        let terms = tree::sums(&Squares {
+            simd,
+            rows: trees,
+            panel,
+        });
+        for (sum, terms) in sums.iter_mut().zip(terms) {
+            sum.add(terms);
+        }
     }
-    if !rest.is_empty() {
-        let mut last = [T::ZERO; TREE];
-        last[..rest.len()].copy_from_slice(rest);
-        let (row, panel) = (&last, &panels[rows.len()]);
-        sum.add(tree::sum(&Squares { simd, row, panel }));
-    }
-    sum
+    sums
 }
 
-struct Squares<'s, T, S> {
+struct Squares<'s, T, S, const N: usize> {
     simd: S,
-    row: &'s [T; TREE],
+    rows: [&'s [T; TREE]; N],
     panel: &'s [[T; 16]; TREE],
 }
 
-impl<T: Element, S: Isa> Squares<'_, T, S> {
+impl<T: Element, S: Isa, const N: usize> Products<T, S, N> for Squares<'_, T, S, N> {
     #[inline(always)]
-    fn difference(&self, at: usize) -> Lanes<T, S> {
-        Lanes::splat(self.simd, self.row[at]) - Lanes::load(self.simd, &self.panel[at])
+    fn products(&self, at: usize) -> [Lanes<T, S>; N] {
+        let mut squares = self.differences(at);
+        for square in &mut squares {
+            *square = *square * *square;
+        }
+        squares
+    }
+
+    #[inline(always)]
+    fn plus(&self, at: usize, mut sums: [Lanes<T, S>; N]) -> [Lanes<T, S>; N] {
+        for (sum, difference) in sums.iter_mut().zip(self.differences(at)) {
+            *sum = difference.mul_add(difference, *sum);
+        }
+        sums
     }
 }
 
-impl<T: Element, S: Isa> Products<T, S> for Squares<'_, T, S> {
+impl<T: Element, S: Isa, const N: usize> Squares<'_, T, S, N> {
     #[inline(always)]
-    fn product(&self, at: usize) -> Lanes<T, S> {
-        let difference = self.difference(at);
-        difference * difference
-    }
-
-    #[inline(always)]
-    fn plus(&self, at: usize, sum: Lanes<T, S>) -> Lanes<T, S> {
-        let difference = self.difference(at);
-        difference.mul_add(difference, sum)
+    fn differences(&self, at: usize) -> [Lanes<T, S>; N] {
+        let others = Lanes::load(self.simd, &self.panel[at]);
+        let mut differences = [others; N];
+        for (difference, row) in differences.iter_mut().zip(self.rows) {
+            *difference = Lanes::splat(self.simd, row[at]) - others;
+        }
+        differences
     }
 }

@@ -10,5 +10,21 @@ mod pull;
 mod tile;
 mod tree;
 
+use crate::element::Element;
+use crate::simd::{Isa, prefetch};
+use crate::tensor::Source;
+use core::ops::Range;
 pub(crate) use distances::distances;
 pub(crate) use pull::{Kept, Matrix, pull_columns, pull_rows};
+
+/// Asks for some entries of a row that are read later, if they are neighbours in memory: the processor
+/// itself does not look for pieces of rows that lie apart.
+#[inline(always)]
+fn ask_for<T: Element, S: Isa>(simd: S, rows: &Source<'_, T>, row: usize, entries: &Range<usize>) {
+    if rows.classes_contiguous() {
+        let row = rows.row(0, row, entries.clone(), &mut []);
+        for line in (0..size_of_val(row)).step_by(64) {
+            prefetch(simd, row, line);
+        }
+    }
+}

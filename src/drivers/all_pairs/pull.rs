@@ -1,9 +1,10 @@
+use super::ask_for;
 use super::tile::{Own, SIDE, SLAB, Slabs, Tile, VECTORS};
-use super::tree::TREE;
+use super::tree::{MOST_AT_ONCE, TREE, holds_several};
 use crate::drivers::terms::SUM_BLOCK;
 use crate::element::Element;
 use crate::parallel::{self, for_each_part};
-use crate::simd::{Isa, Kernel, Sum, dispatch, prefetch};
+use crate::simd::{Isa, Kernel, Sum, dispatch};
 use crate::tensor::{Source, Target};
 use crate::{Exec, Threading};
 use core::ops::Range;
@@ -232,12 +233,16 @@ impl<T: Element, const ROWS: bool> Kernel for Pull<'_, '_, T, ROWS> {
     #[inline(always)]
     fn run<S: Isa>(mut self, simd: S) {
         let (mut own, mut panel) = ([[T::ZERO; SLAB]; SIDE], [[T::ZERO; SLAB]; SIDE]);
-        for start in (0..self.len).step_by(SLAB) {
-            let entries = start..self.len.min(start + SLAB);
+        let slab = VECTORS * T::LANES;
+        for start in (0..self.len).step_by(slab) {
+            let entries = start..self.len.min(start + slab);
             for (row, slab) in self.own_rows.clone().zip(&mut own) {
                 copy(self.own, row, &entries, slab);
             }
-            let sums = self.sums(simd, &entries, &own, &mut panel);
+            let sums = match holds_several::<T, S>() {
+                true => self.sums::<S, MOST_AT_ONCE>(simd, &entries, &own, &mut panel),
+                false => self.sums::<S, 1>(simd, &entries, &own, &mut panel),
+            };
             for (number, sums) in sums[..self.own_rows.len()].iter().enumerate() {
                 let own = self.own_rows.start + number;
                 let mut pulled = [0.0; SLAB];
@@ -259,9 +264,10 @@ type Sums<S> = [[Sum<S>; VECTORS]; SIDE];
 
 impl<T: Element, const ROWS: bool> Pull<'_, '_, T, ROWS> {
     /// What all other rows pull on slabs of the own ones: trees are gathered by as many as
-    /// [`Gathered`](crate::drivers::Gathered) does, but all sums are at the same tree.
+    /// [`Gathered`](crate::drivers::Gathered) does, but all sums are at the same tree. `N` own rows are
+    /// worked on at once.
     #[inline(always)]
-    fn sums<S: Isa>(
+    fn sums<S: Isa, const N: usize>(
         &self,
         simd: S,
         entries: &Range<usize>,
@@ -277,10 +283,14 @@ impl<T: Element, const ROWS: bool> Pull<'_, '_, T, ROWS> {
             let tile = self.tile(start);
             self.read(simd, start..start + tile.count(), entries, panel);
             for first in (0..SIDE).step_by(TREE) {
-                for (number, (slab, some)) in own[..rows].iter().zip(&mut some).enumerate() {
+                let (own, _) = own.as_chunks::<N>();
+                let (groups, _) = some.as_chunks_mut::<N>();
+                // Behind the last row whatever was there, since nobody reads what comes of it.
+                let numbers = (0..rows).step_by(N);
+                for ((number, slabs), sums) in numbers.zip(own).zip(groups) {
                     let len = entries.len();
-                    let own = Own { number, slab, len };
-                    tile.add(simd, panel, first, own, some);
+                    let own = Own { number, slabs, len };
+                    tile.add(simd, panel, first, own, sums);
                 }
                 gathered += 1;
                 if gathered % SUM_BLOCK == 0 {
@@ -292,8 +302,7 @@ impl<T: Element, const ROWS: bool> Pull<'_, '_, T, ROWS> {
         sums
     }
 
-    /// Copies some entries of other rows, and asks for those that are read next: the processor itself
-    /// does not look for pieces of rows that lie apart.
+    /// Copies some entries of other rows, and asks for those that are read next.
     #[inline(always)]
     fn read<S: Isa>(
         &self,
@@ -305,12 +314,8 @@ impl<T: Element, const ROWS: bool> Pull<'_, '_, T, ROWS> {
         for (other, slab) in others.zip(panel) {
             copy(self.other, self.first_other + other, entries, slab);
             let next = other + SIDE;
-            if next < self.others() && self.other.classes_contiguous() {
-                let row = self.first_other + next;
-                let next = self.other.row(0, row, entries.clone(), &mut []);
-                for line in (0..size_of_val(next)).step_by(64) {
-                    prefetch(simd, next, line);
-                }
+            if next < self.others() {
+                ask_for(simd, self.other, self.first_other + next, entries);
             }
         }
     }

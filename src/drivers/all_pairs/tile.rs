@@ -1,19 +1,20 @@
 use super::pull::Matrix;
-use super::tree::{self, Products, TREE};
+use super::tree::{self, MOST_AT_ONCE, Products, TREE};
 use crate::element::Element;
 use crate::simd::{Isa, Lanes, Sum};
+use crate::unroll::unroll;
 use core::ops::Range;
 
 /// Own rows, and other rows, that are worked on at a time.
 pub(super) const SIDE: usize = 32;
 
-const _: () = assert!(SIDE.is_multiple_of(TREE));
+const _: () = assert!(SIDE.is_multiple_of(TREE) && SIDE.is_multiple_of(MOST_AT_ONCE));
 
-/// Entries of rows that are worked on at a time: so few that the sums of all own rows stay near.
-pub(super) const SLAB: usize = 64;
+/// Vectors of rows that are worked on at a time: so few that the sums of all own rows stay near.
+pub(super) const VECTORS: usize = 8;
 
-/// Vectors of a slab, where they have the fewest lanes.
-pub(super) const VECTORS: usize = SLAB / 8;
+/// Entries that these have, where vectors have the most lanes.
+pub(super) const SLAB: usize = VECTORS * 16;
 
 /// Some entries of rows.
 pub(super) type Slabs<T> = [[T; SLAB]; SIDE];
@@ -57,15 +58,16 @@ impl<T: Element, const ROWS: bool> Tile<T, ROWS> {
         self.count
     }
 
-    /// Adds what a tree of these rows, from the `first` on, pulls on an own row; `panel` are their slabs.
+    /// Adds what a tree of these rows, from the `first` on, pulls on some own rows; `panel` are their
+    /// slabs.
     #[inline(always)]
-    pub(super) fn add<S: Isa>(
+    pub(super) fn add<S: Isa, const N: usize>(
         &self,
         simd: S,
         panel: &Slabs<T>,
         first: usize,
-        own: Own<'_, T>,
-        sums: &mut [Sum<S>; VECTORS],
+        own: Own<'_, T, N>,
+        sums: &mut [[Sum<S>; VECTORS]; N],
     ) {
         let pull = Tree {
             tile: self,
@@ -80,87 +82,109 @@ impl<T: Element, const ROWS: bool> Tile<T, ROWS> {
     }
 }
 
-/// A slab of an own row.
-pub(super) struct Own<'o, T> {
-    /// Its number among those that are worked on.
+/// Slabs of `N` own rows.
+pub(super) struct Own<'o, T, const N: usize> {
+    /// The number of the first among those that are worked on.
     pub(super) number: usize,
-    pub(super) slab: &'o [T; SLAB],
-    /// Entries in the slab; behind them anything may stand.
+    pub(super) slabs: &'o [[T; SLAB]; N],
+    /// Entries in a slab; behind them anything may stand.
     pub(super) len: usize,
 }
 
-/// What the other rows of one tree of a tile pull on an own row.
-struct Tree<'t, T, const ROWS: bool> {
+/// What the other rows of one tree of a tile pull on own rows.
+struct Tree<'t, T, const N: usize, const ROWS: bool> {
     tile: &'t Tile<T, ROWS>,
     /// The slabs of these rows.
     panel: &'t [[T; SLAB]],
     /// The first of them.
     first: usize,
-    own: Own<'t, T>,
+    own: Own<'t, T, N>,
 }
 
-impl<T: Element, const ROWS: bool> Tree<'_, T, ROWS> {
+impl<T: Element, const N: usize, const ROWS: bool> Tree<'_, T, N, ROWS> {
     /// Adds it to the sums. `ALL` if all of the tile's rows take part.
     #[inline(always)]
-    fn add<S: Isa, const ALL: bool>(&self, simd: S, sums: &mut [Sum<S>; VECTORS]) {
-        for (sum, at) in sums.iter_mut().zip((0..self.own.len).step_by(T::LANES)) {
-            let terms = Differences::<_, _, ROWS, ALL> {
-                own: Lanes::load(simd, &self.own.slab[at..]),
+    fn add<S: Isa, const ALL: bool>(&self, simd: S, sums: &mut [[Sum<S>; VECTORS]; N]) {
+        for (vector, at) in (0..self.own.len)
+            .step_by(T::LANES)
+            .enumerate()
+            .take(VECTORS)
+        {
+            let mut own = [Lanes::splat(simd, T::ZERO); N];
+            // As a loop it would go through memory.
+            unroll!(k in 0..N => {
+                own[k] = Lanes::load(simd, &self.own.slabs[k][at..]);
+            });
+            let terms = tree::sums(&Differences::<_, _, N, ROWS, ALL> {
+                own,
                 tree: self,
                 at,
-            };
-            sum.add(tree::sum(&terms));
+            });
+            unroll!(k in 0..N => {
+                sums[k][vector].add(terms[k]);
+            });
         }
     }
 
+    /// What one of the other rows is multiplied by for one of the own ones.
     #[inline(always)]
-    fn weight(&self, k: usize) -> T {
+    fn weight(&self, k: usize, number: usize) -> T {
+        let (own, other) = (self.own.number + number, self.first + k);
         match ROWS {
-            true => self.tile.weights[self.own.number][self.first + k],
-            false => self.tile.weights[self.first + k][self.own.number],
+            true => self.tile.weights[own][other],
+            false => self.tile.weights[other][own],
         }
     }
 }
 
-struct Differences<'d, 't, T: Element, S: Isa, const ROWS: bool, const ALL: bool> {
-    own: Lanes<T, S>,
-    tree: &'d Tree<'t, T, ROWS>,
+struct Differences<'d, 't, T: Element, S: Isa, const N: usize, const ROWS: bool, const ALL: bool> {
+    own: [Lanes<T, S>; N],
+    tree: &'d Tree<'t, T, N, ROWS>,
     at: usize,
 }
 
-impl<T: Element, S: Isa, const ROWS: bool, const ALL: bool> Differences<'_, '_, T, S, ROWS, ALL> {
+impl<T: Element, S: Isa, const N: usize, const ROWS: bool, const ALL: bool>
+    Differences<'_, '_, T, S, N, ROWS, ALL>
+{
     #[inline(always)]
     fn takes_part(&self, k: usize) -> bool {
         ALL || self.tree.tile.takes_part[self.tree.first + k]
     }
 
     #[inline(always)]
-    fn difference(&self, k: usize) -> Lanes<T, S> {
-        Lanes::load(self.own.simd(), &self.tree.panel[k][self.at..]) - self.own
+    fn other(&self, k: usize) -> Lanes<T, S> {
+        Lanes::load(self.own[0].simd(), &self.tree.panel[k][self.at..])
     }
 
     #[inline(always)]
-    fn weight(&self, k: usize) -> Lanes<T, S> {
-        Lanes::splat(self.own.simd(), self.tree.weight(k))
+    fn weight(&self, k: usize, number: usize) -> Lanes<T, S> {
+        Lanes::splat(self.own[0].simd(), self.tree.weight(k, number))
     }
 }
 
-impl<T: Element, S: Isa, const ROWS: bool, const ALL: bool> Products<T, S>
-    for Differences<'_, '_, T, S, ROWS, ALL>
+impl<T: Element, S: Isa, const N: usize, const ROWS: bool, const ALL: bool> Products<T, S, N>
+    for Differences<'_, '_, T, S, N, ROWS, ALL>
 {
     #[inline(always)]
-    fn product(&self, k: usize) -> Lanes<T, S> {
-        match self.takes_part(k) {
-            true => self.difference(k) * self.weight(k),
-            false => self.own.splat_like(0.0),
+    fn products(&self, k: usize) -> [Lanes<T, S>; N] {
+        let mut products = [self.own[0].splat_like(0.0); N];
+        if self.takes_part(k) {
+            let other = self.other(k);
+            for (number, product) in products.iter_mut().enumerate() {
+                *product = (other - self.own[number]) * self.weight(k, number);
+            }
         }
+        products
     }
 
     #[inline(always)]
-    fn plus(&self, k: usize, sum: Lanes<T, S>) -> Lanes<T, S> {
-        match self.takes_part(k) {
-            true => self.difference(k).mul_add(self.weight(k), sum),
-            false => sum,
+    fn plus(&self, k: usize, mut sums: [Lanes<T, S>; N]) -> [Lanes<T, S>; N] {
+        if self.takes_part(k) {
+            let other = self.other(k);
+            for (number, sum) in sums.iter_mut().enumerate() {
+                *sum = (other - self.own[number]).mul_add(self.weight(k, number), *sum);
+            }
         }
+        sums
     }
 }
