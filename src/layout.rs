@@ -9,7 +9,7 @@ pub type Extents = SmallVec<[usize; 4]>;
 pub type Axis = (usize, isize);
 
 /// Some axes of a tensor.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum AxisSet {
     None,
     One(usize),
@@ -97,6 +97,19 @@ impl<'s> Grid<'s> {
         }
     }
 
+    /// Whether units are visited in the order of pred's axes: samples lie along the first, rows along
+    /// the last ones.
+    #[inline]
+    fn is_in_order(&self) -> bool {
+        let rank = self.shape.len();
+        let rows_are_last = match self.row_axes {
+            AxisSet::None | AxisSet::All => true,
+            AxisSet::One(axis) => axis + 1 == rank,
+            AxisSet::AllBut(axis) => axis == 0,
+        };
+        rows_are_last && self.sample_axis.is_none_or(|axis| axis == 0)
+    }
+
     /// The same samples with one unit each: where their totals go.
     pub(crate) fn totals(self) -> Self {
         Self {
@@ -175,6 +188,7 @@ impl Axes<'_> {
 struct Outer {
     axes: SmallVec<[Axis; 3]>,
     units: usize,
+    rows: usize,
 }
 
 impl Outer {
@@ -186,6 +200,7 @@ impl Outer {
             self.units += 1;
         } else {
             self.axes.push(axis);
+            self.rows += 1;
         }
     }
 }
@@ -215,6 +230,48 @@ impl Layout {
     ) -> Self {
         let rank = grid.shape.len();
         assert_eq!(shape.len() + lacks.count(rank), rank);
+        if Self::is_standard(grid, rows, (shape, strides), lacks) {
+            let len = if rows { grid.row_len } else { 1 };
+            return Self {
+                sample_stride: axis(grid.samples, grid.units * len).1,
+                unit: axis(grid.units, len),
+                entry: axis(len, 1),
+                outer: Outer::default(),
+            };
+        }
+        Self::of_axes(grid, rows, (shape, strides), lacks, spread)
+    }
+
+    /// Whether a tensor lacks no axes but those of rows, and its entries are neighbours in the order of
+    /// visits: its layout takes less time to find than any other.
+    #[inline]
+    fn is_standard(
+        grid: &Grid<'_>,
+        rows: bool,
+        (shape, strides): (&[usize], &[isize]),
+        lacks: AxisSet,
+    ) -> bool {
+        let lacks_rows = lacks == if rows { AxisSet::None } else { grid.row_axes };
+        if !lacks_rows || !grid.is_in_order() {
+            return false;
+        }
+        let mut neighbours = 1;
+        let axes = shape.iter().zip(strides).zip(grid.shape);
+        axes.rev().all(|((&extent, &stride), &pred)| {
+            let follows = extent == 1 || stride == neighbours;
+            neighbours *= extent as isize;
+            extent == pred && follows
+        })
+    }
+
+    /// The layout of any tensor, as [`new`](Self::new) says.
+    fn of_axes(
+        grid: &Grid<'_>,
+        rows: bool,
+        (shape, strides): (&[usize], &[isize]),
+        lacks: AxisSet,
+        spread: bool,
+    ) -> Self {
         let mut layout = Self {
             sample_stride: 0,
             unit: (grid.units, 0),
@@ -272,7 +329,10 @@ impl Layout {
     #[inline]
     pub(crate) fn units(&self) -> Axes<'_> {
         Axes {
-            outer: &self.outer.axes[..self.outer.units],
+            outer: match self.outer.units {
+                0 => &[],
+                units => &self.outer.axes[..units],
+            },
             last: self.unit,
         }
     }
@@ -281,7 +341,10 @@ impl Layout {
     #[inline]
     pub(crate) fn row(&self) -> Axes<'_> {
         Axes {
-            outer: &self.outer.axes[self.outer.units..],
+            outer: match self.outer.rows {
+                0 => &[],
+                _ => &self.outer.axes[self.outer.units..],
+            },
             last: self.entry,
         }
     }
@@ -291,6 +354,15 @@ impl Layout {
     pub(crate) fn locate(&self, sample: usize, unit: usize) -> (isize, usize) {
         let (offset, stretch) = self.units().locate(unit);
         (sample as isize * self.sample_stride + offset, stretch)
+    }
+}
+
+/// An axis along which entries lie `stride` apart.
+#[inline]
+fn axis(extent: usize, stride: usize) -> Axis {
+    match extent {
+        1 => (1, 0),
+        _ => (extent, stride as isize),
     }
 }
 

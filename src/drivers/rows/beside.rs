@@ -1,4 +1,5 @@
 use super::leaf::Rows;
+use super::packing::{pack_columns, pack_lines, unpack_columns, unpack_lines};
 use super::place::Place;
 use super::row::Row;
 use super::tile::{Known, PACKED, Packed, Tile};
@@ -7,7 +8,6 @@ use crate::drivers::unit_scale::UnitScales;
 use crate::drivers::{Outputs, Plan};
 use crate::element::Element;
 use crate::simd::{Isa, Kernel, Lanes, Sum};
-use crate::tensor::Lines;
 use core::ops::Range;
 
 /// Classes up to which rows whose classes are neighbours are taken side by side all the same: what is
@@ -16,10 +16,6 @@ const FEW_CLASSES: usize = 48;
 
 /// Rows from which on it pays to copy them side by side.
 const SEVERAL: usize = 8;
-
-/// How many classes ahead memory is asked for: where classes lie a power of two apart the caches can
-/// keep but a few of them.
-const CLASSES_AHEAD: usize = 2;
 
 /// The most rows that are copied at a time.
 pub(super) const WIDEST: usize = 256;
@@ -360,19 +356,19 @@ where
             let first = at.number(&self.samples, &self.units);
             let rows = first..first + count;
             let lines = pred.rows(self.samples.clone(), self.units.clone());
-            turn_in(simd, lines, rows.clone(), width, logits);
+            pack_lines(simd, lines, rows.clone(), width, logits);
             if let RowLabel::Shares(label) = &self.rows.label {
                 let lines = label.rows(self.samples.clone(), self.units.clone());
-                turn_in(simd, lines, rows, width, shares);
+                pack_lines(simd, lines, rows, width, shares);
             }
             return;
         }
         let units = at.unit..at.unit + count;
         let mut columns = pred.columns(at.sample, units.clone());
-        copy_in(simd, &mut columns, classes.clone(), width, logits);
+        pack_columns(simd, &mut columns, classes.clone(), width, logits);
         if let RowLabel::Shares(label) = &self.rows.label {
             let mut columns = label.columns(at.sample, units);
-            copy_in(simd, &mut columns, classes, width, shares);
+            pack_columns(simd, &mut columns, classes, width, shares);
         }
     }
 
@@ -392,113 +388,10 @@ where
         if self.rows.in_runs_of(pred) {
             let first = at.number(&self.samples, &self.units);
             let lines = pred.rows(self.samples.clone(), self.units.clone());
-            turn_out(simd, lines, first..first + count, width, grads);
+            unpack_lines(simd, lines, first..first + count, width, grads);
             return;
         }
         let mut columns = pred.columns(at.sample, at.unit..at.unit + count);
-        for (class, grads) in classes.zip(grads.chunks_exact(width)) {
-            let mut run = columns.line(class);
-            let mut start = 0;
-            if stream && run.first_line() > 0 {
-                start = run.first_line().min(count);
-                let head = Lanes::load_partial(simd, &grads[..start]);
-                run.part(0, start).store::<S, false>(0, head);
-            }
-            while count - start >= T::LANES {
-                let grad = Lanes::load(simd, &grads[start..]);
-                if stream {
-                    run.stream(start, grad);
-                } else {
-                    run.store::<S, true>(start, grad);
-                }
-                start += T::LANES;
-            }
-            if start < count {
-                let tail = Lanes::load_partial(simd, &grads[start..count]);
-                run.store::<S, false>(start, tail);
-            }
-        }
-    }
-}
-
-/// Copies rows whose classes are neighbours side by side, a vector of rows and of classes at a time.
-#[inline(always)]
-fn turn_in<T: Element, S: Isa>(
-    simd: S,
-    lines: Option<Lines<'_, T>>,
-    rows: Range<usize>,
-    width: usize,
-    to: &mut [T],
-) {
-    let mut lines = lines.expect("rows a stride apart");
-    for first in rows.clone().step_by(T::LANES) {
-        let some = first..rows.end.min(first + T::LANES);
-        for start in (0..lines.line_len()).step_by(T::LANES) {
-            let mut vectors = [Lanes::splat(simd, T::ZERO); 16];
-            for (vector, row) in vectors.iter_mut().zip(some.clone()) {
-                *vector = lines.line(row).load::<S, false>(simd, start);
-            }
-            let turned = Lanes::transpose(vectors);
-            for (class, lanes) in (start..lines.line_len()).zip(turned).take(T::LANES) {
-                lanes.store(&mut to[class * width + first - rows.start..]);
-            }
-        }
-    }
-}
-
-/// Copies rows that stand side by side to where their classes are neighbours.
-#[inline(always)]
-fn turn_out<T: Element, S: Isa>(
-    simd: S,
-    lines: Option<Lines<'_, T>>,
-    rows: Range<usize>,
-    width: usize,
-    from: &[T],
-) {
-    let mut lines = lines.expect("rows a stride apart");
-    for first in rows.clone().step_by(T::LANES) {
-        let some = first..rows.end.min(first + T::LANES);
-        for start in (0..lines.line_len()).step_by(T::LANES) {
-            let mut vectors = [Lanes::splat(simd, T::ZERO); 16];
-            let classes = (start..lines.line_len()).take(T::LANES);
-            for (vector, class) in vectors.iter_mut().zip(classes) {
-                *vector = Lanes::load(simd, &from[class * width + first - rows.start..]);
-            }
-            let turned = Lanes::transpose(vectors);
-            for (row, lanes) in some.clone().zip(turned) {
-                lines.line(row).store::<S, false>(start, lanes);
-            }
-        }
-    }
-}
-
-/// Copies some classes of rows side by side.
-#[inline(always)]
-fn copy_in<T: Element, S: Isa>(
-    simd: S,
-    columns: &mut Lines<'_, T>,
-    classes: Range<usize>,
-    width: usize,
-    to: &mut [T],
-) {
-    let rows = columns.line_len();
-    for (class, to) in classes.zip(to.chunks_exact_mut(width)) {
-        // Behind the last class of all, the first ones of the rows that are taken next.
-        let (mut next, mut behind) = (class + CLASSES_AHEAD, 0);
-        if next >= columns.count() {
-            (next, behind) = (next % columns.count(), rows);
-        }
-        let mut at = 0;
-        while rows - at >= T::LANES {
-            columns.prefetch(simd, next, behind + at);
-            let run = columns.line(class);
-            run.load::<S, true>(simd, at).store(&mut to[at..]);
-            at += T::LANES;
-        }
-        if at < rows {
-            let run = columns.line(class);
-            run.load::<S, false>(simd, at)
-                .store_partial(&mut to[at..rows]);
-        }
+        unpack_columns(simd, &mut columns, classes, width, grads, stream);
     }
 }

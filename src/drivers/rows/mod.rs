@@ -16,6 +16,7 @@ mod direct;
 mod leaf;
 mod long;
 mod outcome;
+mod packing;
 mod pieces;
 mod place;
 mod room;

@@ -1,0 +1,209 @@
+use super::plane::Plane;
+use super::{Lines, Tensor};
+use crate::layout::{Grid, Layout};
+use crate::simd::Float;
+use core::marker::PhantomData;
+use core::ops::Range;
+
+/// A rectangle of a grid to read.
+#[derive(Clone)]
+pub struct Source<'a, T> {
+    plane: Plane<T>,
+    memory: PhantomData<&'a [T]>,
+}
+
+// SAFETY: a source only reads elements of an array that is borrowed shared for as long as it lives.
+unsafe impl<T: Sync> Send for Source<'_, T> {}
+// SAFETY: as above; reading from several threads is what `T: Sync` allows.
+unsafe impl<T: Sync> Sync for Source<'_, T> {}
+
+impl<'a, T: Copy> Source<'a, T> {
+    /// Lays `tensor`, which spreads over pred, out over `grid`, one entry a unit.
+    #[inline]
+    pub(crate) fn of_units(tensor: Tensor<'a, T>, grid: &Grid<'_>) -> Self {
+        let axes = (tensor.shape, tensor.strides);
+        let layout = Layout::new(grid, false, axes, tensor.lacks, true);
+        Self::new(Plane::new(tensor.base.cast_mut(), grid, layout, 1))
+    }
+
+    /// Lays `tensor`, which spreads over pred, out over `grid`, a row of entries a unit.
+    #[inline]
+    pub(crate) fn of_rows(tensor: Tensor<'a, T>, grid: &Grid<'_>) -> Self {
+        let axes = (tensor.shape, tensor.strides);
+        let layout = Layout::new(grid, true, axes, tensor.lacks, true);
+        let base = tensor.base.cast_mut();
+        Self::new(Plane::new(base, grid, layout, grid.row_len))
+    }
+
+    /// What the plane owns, which nobody may write while the source lives.
+    #[inline]
+    pub(super) fn new(plane: Plane<T>) -> Self {
+        let memory = PhantomData;
+        Self { plane, memory }
+    }
+
+    /// The value of a unit.
+    #[inline]
+    pub(crate) fn get(&self, sample: usize, unit: usize) -> T {
+        let (place, _) = self.plane.locate_first(sample, unit..unit + 1);
+        // SAFETY: the plane owns the unit, so its element is the array's.
+        unsafe { *place }
+    }
+
+    /// Whether the units of every sample are neighbours in memory.
+    pub(crate) fn is_run(&self) -> bool {
+        self.plane.is_run()
+    }
+
+    /// How many of `units` are neighbours in memory, from the first on.
+    #[inline]
+    pub(crate) fn contiguous(&self, sample: usize, units: Range<usize>) -> usize {
+        self.plane.locate(sample, units).1
+    }
+
+    /// A stretch of units: where they lie if they are neighbours in memory, else copied into
+    /// `buffer`.
+    #[inline]
+    pub(crate) fn stretch<'b>(
+        &'b self,
+        sample: usize,
+        units: Range<usize>,
+        buffer: &'b mut [T],
+    ) -> &'b [T] {
+        let (place, neighbours) = self.plane.locate_first(sample, units.clone());
+        if neighbours == units.len() {
+            // SAFETY: the plane owns the units, and they are neighbours.
+            unsafe { core::slice::from_raw_parts(place, neighbours) }
+        } else {
+            let buffer = &mut buffer[..units.len()];
+            self.copy(sample, units, buffer);
+            buffer
+        }
+    }
+
+    /// Copies a stretch of units.
+    #[inline(never)]
+    pub(crate) fn copy(&self, sample: usize, units: Range<usize>, buffer: &mut [T]) {
+        let mut places = buffer.iter_mut();
+        self.for_each(sample, units, |value| {
+            if let Some(place) = places.next() {
+                *place = value;
+            }
+        });
+    }
+
+    /// Calls `each` with the value that every sample has of a unit, in turn.
+    #[inline]
+    pub(crate) fn for_each_sample(
+        &self,
+        samples: Range<usize>,
+        unit: usize,
+        mut each: impl FnMut(T),
+    ) {
+        if samples.is_empty() {
+            return;
+        }
+        self.plane.locate_first(samples.end - 1, unit..unit + 1);
+        let (mut place, _) = self.plane.locate_first(samples.start, unit..unit + 1);
+        for _ in samples {
+            // SAFETY: the plane owns the unit of these samples, which lie a stride apart.
+            each(unsafe { *place });
+            place = place.wrapping_offset(self.plane.layout.sample_stride);
+        }
+    }
+
+    /// Calls `each` with the value of every unit of a stretch in turn.
+    #[inline]
+    pub(crate) fn for_each(&self, sample: usize, units: Range<usize>, mut each: impl FnMut(T)) {
+        self.plane.for_each(sample, units, |place| {
+            // SAFETY: the plane owns the unit.
+            each(unsafe { *place });
+        });
+    }
+
+    /// The sample, the unit and the value of the first unit that `accepts` does not like.
+    pub(crate) fn first_refused(&self, accepts: impl Fn(T) -> bool) -> Option<(usize, usize, T)> {
+        let Plane { samples, units, .. } = &self.plane;
+        for sample in samples.clone() {
+            let mut all = true;
+            self.for_each(sample, units.clone(), |value| all &= accepts(value));
+            if !all {
+                let mut each = units
+                    .clone()
+                    .map(|unit| (sample, unit, self.get(sample, unit)));
+                return each.find(|&(_, _, value)| !accepts(value));
+            }
+        }
+        None
+    }
+
+    /// Whether the classes of a row are neighbours in memory.
+    #[inline]
+    pub(crate) fn classes_contiguous(&self) -> bool {
+        self.plane.classes_contiguous()
+    }
+
+    /// The value of one class of a row.
+    #[inline]
+    pub(crate) fn class(&self, sample: usize, unit: usize, class: usize) -> T {
+        let place = self.plane.locate_classes(sample, unit, class..class + 1);
+        // SAFETY: the plane owns the unit and the class.
+        unsafe { *place }
+    }
+
+    /// Some classes of a row: where they lie if they are neighbours in memory, else copied into
+    /// `buffer`.
+    #[inline]
+    pub(crate) fn row<'b>(
+        &'b self,
+        sample: usize,
+        unit: usize,
+        classes: Range<usize>,
+        buffer: &'b mut [T],
+    ) -> &'b [T] {
+        // SAFETY: nobody writes what a source reads.
+        unsafe { self.plane.read_row(sample, unit, classes, buffer) }
+    }
+
+    /// Copies some classes of a row.
+    pub(crate) fn copy_row(
+        &self,
+        sample: usize,
+        unit: usize,
+        classes: Range<usize>,
+        buffer: &mut [T],
+    ) {
+        // SAFETY: nobody writes what a source reads.
+        unsafe { self.plane.copy_row(sample, unit, classes, buffer) }
+    }
+}
+
+impl<T: Float> Source<'_, T> {
+    /// The same units, which must be neighbours in memory, of several samples.
+    #[inline]
+    pub(crate) fn stretches(&self, samples: Range<usize>, units: Range<usize>) -> Lines<'_, T> {
+        let (lines, len) = (samples.len(), units.len());
+        let (first, stride) = self.plane.stretches(samples, units);
+        // SAFETY: the plane owns the units of these samples, which are neighbours, and nobody writes
+        // them.
+        unsafe { Lines::read((first, stride), lines, len) }
+    }
+
+    /// Rows that are neighbours in memory, class by class.
+    pub(crate) fn columns(&self, sample: usize, units: Range<usize>) -> Lines<'_, T> {
+        let (rows, classes) = (units.len(), self.plane.classes.len());
+        let (first, stride) = self.plane.columns(sample, units);
+        // SAFETY: the plane owns all classes of these rows, which are neighbours, and nobody writes
+        // them.
+        unsafe { Lines::read((first, stride), classes, rows) }
+    }
+
+    /// Rows whose classes are neighbours, row by row, if they lie a stride apart.
+    pub(crate) fn rows(&self, samples: Range<usize>, units: Range<usize>) -> Option<Lines<'_, T>> {
+        let (rows, classes) = (samples.len() * units.len(), self.plane.classes.len());
+        let (first, stride) = self.plane.rows(samples, units)?;
+        // SAFETY: the plane owns all classes of these rows, which are neighbours, and nobody writes
+        // them.
+        Some(unsafe { Lines::read((first, stride), rows, classes) })
+    }
+}
