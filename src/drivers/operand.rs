@@ -130,6 +130,19 @@ impl<'a, T: Element> Operand<'a, T> {
         }
     }
 
+    /// The gradient of some classes of a row, which must be wanted and they neighbours in memory, to
+    /// read and write.
+    #[inline]
+    pub(crate) fn grad_row(
+        &mut self,
+        sample: usize,
+        unit: usize,
+        classes: Range<usize>,
+    ) -> InOut<'_, T> {
+        let grad = self.grad().expect("a gradient that is wanted");
+        InOut::in_place(grad.row(sample, unit, classes))
+    }
+
     /// Whether the classes of a row are neighbours in memory, of input and gradient.
     #[inline]
     pub(crate) fn classes_contiguous(&self) -> bool {

@@ -1,4 +1,5 @@
 use super::leaf::Rows;
+use super::outcome::First;
 use super::pieces::parts;
 use super::room::{PIECE, Room};
 use super::row::{LeftOut, first_lane, subtracted};
@@ -118,7 +119,12 @@ impl<T: Element, R: RowLoss<T>> Run<'_, '_, '_, '_, T, R> {
         let (max, class) = self.rows.largest(simd, self.outputs, at, all.clone(), room);
         let left_out = LeftOut::new(simd, class, max, max);
         let (row, outputs) = ((at, all.clone()), &mut *self.outputs);
-        let sums = self.rows.forward(simd, outputs, row, room, (class, max));
+        let first = First {
+            left_out: class,
+            max,
+            keep: false,
+        };
+        let sums = self.rows.forward(simd, outputs, row, room, first);
         let row = self.rows.finished(simd, &left_out, sums);
         let surprise = T::from_f64(first_lane(row.surprise()));
         let probability = T::from_f64(first_lane(row.probability()));

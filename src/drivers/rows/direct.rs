@@ -116,6 +116,7 @@ where
             max: left_out.max,
             factor: outcome.factor,
             grad_scale: T::from_f64(grad_scale),
+            kept: true,
             // Where exponentials have just been written, lines are in the cache.
             stream: self.stream && !normalise,
         };
@@ -124,13 +125,13 @@ where
                 let exponentials = &trailing.exponentials[..rows.classes];
                 let gradient = &mut trailing.gradient[..rows.classes];
                 let run = InOut::copy(exponentials, gradient);
-                second.backward(simd, run, shares, false).run::<DENSE>(true);
+                second.backward(simd, run, shares).run::<DENSE>(true);
                 gradient
             }
             _ => {
                 let gradient = self.lines.written(number);
                 let run = InOut::in_place(gradient);
-                let pass = second.backward(simd, run, shares, false);
+                let pass = second.backward(simd, run, shares);
                 pass.run::<DENSE>(normalise);
                 gradient
             }

@@ -1,6 +1,6 @@
 use super::RowLoss;
 use super::leaf::{LONGEST_CHUNK, Rows};
-use super::outcome::{Outcome, Second};
+use super::outcome::{First, Outcome, Second};
 use super::room::{PIECE, Room};
 use super::row::{LeftOut, Sums, subtracted};
 use crate::Threading;
@@ -21,8 +21,13 @@ const SHARED_CLASSES: usize = 1 << 15;
 /// Rows up to which each is shared among threads: more keep all threads busy by themselves.
 const FEW_ROWS: usize = 32;
 
-/// Rows that are cut into chunks, for threads to share, each chunk with a largest logit of its own.
-/// Their exponentials are computed twice: to keep them would take more traffic than that takes time.
+/// Bytes of a row up to which its exponentials are kept where the gradient will stand: half of a
+/// second-level cache of 1 MiB, which they share with the logits. Those of longer rows are computed
+/// twice: to keep them would take more traffic than that takes time.
+const MOST_KEPT: usize = 512 << 10;
+
+/// Rows that are cut into chunks, for threads to share, each chunk with a largest logit of its own, of
+/// which its exponentials are multiples.
 pub(super) struct LongRow<'r, 'i, 'a, T, R, const DENSE: bool> {
     pub(super) rows: &'r Rows<'i, T, R, DENSE>,
     pub(super) plan: &'r Plan<'a, T>,
@@ -72,25 +77,23 @@ where
         let found = &mut found[..classes.div_ceil(step)];
 
         let class = rows.class(at);
+        let pred = outputs.pred();
+        // Exponentials may take its place.
+        let logit = class.map(|class| pred.class(at.0, at.1, class));
+        let keep = self.keeps(outputs);
         if rows.loss.normalises() || class.is_none() {
-            self.each_chunk(outputs.reborrow(), span, found, Pass::Sum(class));
+            let pass = Pass::Sum { class, keep };
+            self.each_chunk(outputs.reborrow(), span, found, pass);
         }
         let (left_out, sums) = if rows.loss.normalises() {
             let (max, position) = largest(found);
-            let (class, logit) = match class {
-                Some(class) => (class, outputs.pred().class(at.0, at.1, class)),
-                None => (position, max),
-            };
+            let (class, logit) = (class.unwrap_or(position), logit.unwrap_or(max));
             let left_out = dispatch(level, Choose { class, logit, max });
-            let mut weights = [0.0; MOST_CHUNKS];
-            let weights = &mut weights[..found.len()];
-            let sums = gather::<_, DENSE>(found, &left_out, weights, |weights| {
-                math::exp_nonpos(level, weights)
-            });
-            (left_out, sums)
+            weigh(found, max, |weights| math::exp_nonpos(level, weights));
+            (left_out, gather::<_, DENSE>(found, &left_out))
         } else {
             let class = class.unwrap_or(0);
-            let logit = outputs.pred().class(at.0, at.1, class);
+            let logit = logit.unwrap_or_else(|| outputs.pred().class(at.0, at.1, class));
             let sums = if DENSE {
                 added(found)
             } else {
@@ -111,7 +114,9 @@ where
                 max: left_out.max,
                 factor: outcome.factor,
                 grad_scale: T::from_f64(grad_scale),
-                stream: rows.streams(self.plan),
+                kept: keep,
+                // Where exponentials have just been written, lines are in a cache.
+                stream: rows.streams(self.plan) && !keep,
             };
             self.each_chunk(outputs.reborrow(), span, found, Pass::Write(second));
             rows.patch(outputs, at, left_out.class, outcome.grad);
@@ -155,6 +160,13 @@ where
             };
             dispatch(self.plan.exec.level, chunk);
         }
+    }
+
+    /// Whether exponentials are kept where the gradient will stand.
+    fn keeps(&self, outputs: &Outputs<'_, T>) -> bool {
+        let rows = self.rows;
+        let kept = rows.grad && rows.loss.normalises() && rows.in_runs(outputs);
+        kept && rows.classes * size_of::<T>() <= MOST_KEPT
     }
 
     /// Whether one row is shared among threads.
@@ -216,32 +228,32 @@ fn added<T: Element>(found: &[Found<T>]) -> Sums {
     sums
 }
 
-/// Adds what was found in the chunks of a row of logits, in their order. `weights` takes the chunks'
-/// exponentials to the row's: `e^(chunk's largest logit − row's)`.
-fn gather<T: Element, const DENSE: bool>(
-    found: &[Found<T>],
-    left_out: &LeftOut<T>,
-    weights: &mut [f64],
-    exp_nonpos: impl FnOnce(&mut [f64]),
-) -> Sums {
-    let max = left_out.max.to_f64();
-    for (weight, chunk) in weights.iter_mut().zip(found) {
+/// Weighs the chunks of a row of logits, given the largest of all.
+fn weigh<T: Element>(found: &mut [Found<T>], max: T, exp_nonpos: impl FnOnce(&mut [f64])) {
+    let mut weights = [0.0; MOST_CHUNKS];
+    let weights = &mut weights[..found.len()];
+    for (weight, chunk) in weights.iter_mut().zip(&*found) {
         // Without a finite logit the weight stays 1, and nothing of it is seen.
-        *weight = if chunk.max == left_out.max {
-            0.0
-        } else {
-            chunk.max.to_f64() - max
-        };
+        if chunk.max != max {
+            *weight = chunk.max.to_f64() - max.to_f64();
+        }
     }
     exp_nonpos(weights);
+    for (chunk, &mut weight) in found.iter_mut().zip(weights) {
+        chunk.weight = weight;
+    }
+}
 
+/// Adds what was found in the chunks of a row of logits, which have been weighed, in their order.
+fn gather<T: Element, const DENSE: bool>(found: &[Found<T>], left_out: &LeftOut<T>) -> Sums {
+    let max = left_out.max.to_f64();
     let mut sums = Sums::NONE;
-    for (chunk, &weight) in found.iter().zip(weights.iter()) {
+    for chunk in found {
         let mut next = chunk.sums;
         if DENSE && chunk.position != left_out.class {
             next.rest += 1.0;
         }
-        next.rest *= weight;
+        next.rest *= chunk.weight;
         if next.share != 0.0 {
             next.terms += next.share * (max - subtracted(chunk.max).to_f64());
         }
@@ -255,7 +267,7 @@ fn gather<T: Element, const DENSE: bool>(
 enum Pass<T> {
     /// Finds the largest logit and sums exponentials as multiples of its own, shares and terms. The
     /// label's class is left out of the sum or, where it is none, the chunk's likeliest.
-    Sum(Option<usize>),
+    Sum { class: Option<usize>, keep: bool },
     /// Writes the gradient.
     Write(Second<T>),
 }
@@ -267,6 +279,8 @@ struct Found<T> {
     /// The first class that has the largest logit.
     position: usize,
     sums: Sums,
+    /// What takes its exponentials to the row's: `e^(the chunk's largest logit − the row's)`.
+    weight: f64,
 }
 
 impl<T: Element> Found<T> {
@@ -274,6 +288,7 @@ impl<T: Element> Found<T> {
         max: T::ZERO,
         position: 0,
         sums: Sums::NONE,
+        weight: 1.0,
     };
 }
 
@@ -307,7 +322,7 @@ where
             found,
         } = self;
         match pass {
-            Pass::Sum(class) => {
+            Pass::Sum { class, keep } => {
                 if rows.loss.normalises() {
                     let classes = classes.clone();
                     (found.max, found.position) = rows.largest(simd, outputs, at, classes, room);
@@ -317,11 +332,20 @@ where
                 if class.is_none() && found.max == T::from_f64(f64::NEG_INFINITY) {
                     left_out = usize::MAX;
                 }
-                let left_out = (left_out, found.max);
-                found.sums = rows.forward(simd, outputs, (at, classes), room, left_out);
+                let first = First {
+                    left_out,
+                    max: found.max,
+                    keep,
+                };
+                found.sums = rows.forward(simd, outputs, (at, classes), room, first);
             }
             Pass::Write(second) => {
-                rows.backward_of_logits(simd, outputs, at, classes, room, second);
+                let second = Second {
+                    max: found.max,
+                    factor: second.factor * found.weight,
+                    ..second
+                };
+                rows.backward(simd, outputs, at, classes, room, second);
                 if second.stream {
                     simd.fence();
                 }

@@ -8,18 +8,32 @@ use crate::simd::{InOut, Isa, Lanes};
 pub(super) struct Outcome<T> {
     pub(super) loss: T,
     /// What the exponentials are multiplied by.
-    pub(super) factor: T,
+    pub(super) factor: f64,
     /// The gradient of the class that is left out.
     pub(super) grad: T,
 }
 
-/// What the second pass over a row is told.
+/// What the first pass over some classes of a row is told.
+#[derive(Clone, Copy)]
+pub(super) struct First<T> {
+    /// The class that is left out of the sum.
+    pub(super) left_out: usize,
+    /// The largest logit.
+    pub(super) max: T,
+    /// Whether exponentials are written where the gradient will stand.
+    pub(super) keep: bool,
+}
+
+/// What the second pass is told.
 #[derive(Clone, Copy)]
 pub(super) struct Second<T> {
     /// The largest logit.
     pub(super) max: T,
-    pub(super) factor: T,
+    /// What the exponentials are multiplied by.
+    pub(super) factor: f64,
     pub(super) grad_scale: T,
+    /// Whether the first pass has kept the exponentials; else they are computed again.
+    pub(super) kept: bool,
     pub(super) stream: bool,
 }
 
@@ -30,16 +44,15 @@ impl<T: Element> Second<T> {
         simd: S,
         run: InOut<'b, T>,
         shares: &'b [T],
-        logits: bool,
     ) -> Backward<'b, T, S> {
         Backward {
             simd,
             stream: self.stream,
             run,
             shares,
-            logits,
+            logits: !self.kept,
             subtracted: Lanes::splat(simd, subtracted(self.max)),
-            factor: Lanes::splat(simd, self.factor),
+            factor: Lanes::splat(simd, T::from_f64(self.factor)),
             grad_scale: Lanes::splat(simd, self.grad_scale),
         }
     }
@@ -78,12 +91,12 @@ where
     ) -> Outcome<T> {
         let row = self.finished(simd, left_out, sums);
         let normalise = self.loss.normalises();
-        let (mut factor, mut grad) = (T::ZERO, T::ZERO);
+        let (mut factor, mut grad) = (0.0, T::ZERO);
         if self.grad {
             let grad_scale = Lanes::splat(simd, grad_scale);
             let share = Lanes::splat(simd, share);
             let left_out = row.grad_of_left_out(share, grad_scale, normalise);
-            factor = T::from_f64(first_lane(row.factor(grad_scale)));
+            factor = first_lane(row.factor(grad_scale));
             grad = T::from_f64(first_lane(left_out));
         }
         Outcome {

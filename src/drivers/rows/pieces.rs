@@ -1,5 +1,5 @@
 use super::leaf::Rows;
-use super::outcome::Second;
+use super::outcome::{First, Second};
 use super::room::Room;
 use super::row::{self, Forward, Sums, subtracted};
 use super::{RowLabel, RowLoss};
@@ -47,7 +47,7 @@ where
         (largest, position)
     }
 
-    /// The sums over some classes of a row but one, given their largest logit.
+    /// The first pass over some classes of a row: the sums over all but one of them.
     #[inline(always)]
     pub(super) fn forward<S: Isa>(
         &self,
@@ -55,10 +55,10 @@ where
         outputs: &mut Outputs<'_, T>,
         ((sample, unit), classes): ((usize, usize), Range<usize>),
         room: &mut Room<'_, T>,
-        (left_out, max): (usize, T),
+        pass: First<T>,
     ) -> Sums {
         let [logits, label] = room.pieces.each_mut().map(|piece| &mut **piece);
-        let subtracted = Lanes::splat(simd, subtracted(max));
+        let subtracted = Lanes::splat(simd, subtracted(pass.max));
         let ahead = classes.len() * size_of::<T>();
         let mut sums = [Sum::zero(simd); 3];
         for part in parts(&classes, logits.len()) {
@@ -70,9 +70,9 @@ where
                 run,
                 shares,
                 subtracted,
-                keep: false,
+                keep: pass.keep,
                 ahead,
-                left_out: left_out as isize - part.start as isize,
+                left_out: pass.left_out as isize - part.start as isize,
                 trail: None,
             };
             forward.sum::<DENSE>(&mut sums);
@@ -80,9 +80,9 @@ where
         Sums::of(sums)
     }
 
-    /// The second pass over some classes of a row, from the logits.
+    /// The second pass over some classes of a row.
     #[inline(always)]
-    pub(super) fn backward_of_logits<S: Isa>(
+    pub(super) fn backward<S: Isa>(
         &self,
         simd: S,
         outputs: &mut Outputs<'_, T>,
@@ -94,12 +94,15 @@ where
         let [logits, label] = room.pieces.each_mut().map(|piece| &mut **piece);
         for part in parts(&classes, logits.len()) {
             let shares = self.shares((sample, unit), part.clone(), label);
-            let (run, copied) = outputs.pred().row(sample, unit, part.clone(), logits);
+            let (run, copied) = match pass.kept {
+                true => (outputs.pred().grad_row(sample, unit, part.clone()), false),
+                false => outputs.pred().row(sample, unit, part.clone(), logits),
+            };
             let pass = Second {
                 stream: pass.stream && !copied,
                 ..pass
             };
-            pass.backward(simd, run, shares, true)
+            pass.backward(simd, run, shares)
                 .run::<DENSE>(self.loss.normalises());
             if copied && let Some(grad) = outputs.pred().grad() {
                 grad.write_row(sample, unit, part.start, &logits[..part.len()]);
