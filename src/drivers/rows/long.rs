@@ -21,9 +21,9 @@ const SHARED_CLASSES: usize = 1 << 15;
 /// Rows up to which each is shared among threads: more keep all threads busy by themselves.
 const FEW_ROWS: usize = 32;
 
-/// Bytes of a row up to which its exponentials are kept where the gradient will stand: half of a
-/// second-level cache of 1 MiB, which they share with the logits. Those of longer rows are computed
-/// twice: to keep them would take more traffic than that takes time.
+/// Bytes of a row up to which its exponentials are kept where the gradient will stand, unless that goes
+/// past the caches: half of a second-level cache of 1 MiB, which they share with the logits. Those of
+/// longer rows are computed twice: to keep them would take more traffic than that takes time.
 const MOST_KEPT: usize = 512 << 10;
 
 /// Rows that are cut into chunks, for threads to share, each chunk with a largest logit of its own, of
@@ -115,8 +115,7 @@ where
                 factor: outcome.factor,
                 grad_scale: T::from_f64(grad_scale),
                 kept: keep,
-                // Where exponentials have just been written, lines are in a cache.
-                stream: rows.streams(self.plan) && !keep,
+                stream: rows.streams(self.plan),
             };
             self.each_chunk(outputs.reborrow(), span, found, Pass::Write(second));
             rows.patch(outputs, at, left_out.class, outcome.grad);
@@ -165,8 +164,9 @@ where
     /// Whether exponentials are kept where the gradient will stand.
     fn keeps(&self, outputs: &Outputs<'_, T>) -> bool {
         let rows = self.rows;
-        let kept = rows.grad && rows.loss.normalises() && rows.in_runs(outputs);
-        kept && rows.classes * size_of::<T>() <= MOST_KEPT
+        let made_of_them = rows.grad && rows.loss.normalises();
+        let stays_near = rows.classes * size_of::<T>() <= MOST_KEPT && !rows.streams(self.plan);
+        made_of_them && stays_near && rows.in_runs(outputs)
     }
 
     /// Whether one row is shared among threads.
