@@ -230,6 +230,7 @@ impl Layout {
     ) -> Self {
         let rank = grid.shape.len();
         assert_eq!(shape.len() + lacks.count(rank), rank);
+        // Most are, and small calls do little else than find layouts.
         if Self::is_standard(grid, rows, (shape, strides), lacks) {
             let len = if rows { grid.row_len } else { 1 };
             return Self {
@@ -242,8 +243,8 @@ impl Layout {
         Self::of_axes(grid, rows, (shape, strides), lacks, spread)
     }
 
-    /// Whether a tensor lacks no axes but those of rows, and its entries are neighbours in the order of
-    /// visits: its layout takes less time to find than any other.
+    /// Whether a tensor has all axes of pred, or all but those of rows if it has no `rows`, and its
+    /// entries are neighbours in the order of visits.
     #[inline]
     fn is_standard(
         grid: &Grid<'_>,
@@ -251,8 +252,8 @@ impl Layout {
         (shape, strides): (&[usize], &[isize]),
         lacks: AxisSet,
     ) -> bool {
-        let lacks_rows = lacks == if rows { AxisSet::None } else { grid.row_axes };
-        if !lacks_rows || !grid.is_in_order() {
+        let has_its_axes = lacks == if rows { AxisSet::None } else { grid.row_axes };
+        if !has_its_axes || !grid.is_in_order() {
             return false;
         }
         let mut neighbours = 1;
@@ -408,9 +409,17 @@ mod tests {
             &[2, 3, 4],
             &[1, 3, 1],
             &[2, 1, 3, 2],
+            &[0, 3],
+            &[2, 0],
         ] {
             let last = shape.len() - 1;
-            let (all, strides) = (AxisSet::None, standard_strides(shape));
+            let (nothing, mut strides) = (AxisSet::None, standard_strides(shape));
+            // Where an extent is 1 the stride says nothing.
+            for (stride, &extent) in strides.iter_mut().zip(shape) {
+                if extent == 1 {
+                    *stride = -77;
+                }
+            }
             for sample_axis in [None, Some(0), Some(last)] {
                 for row_axes in [
                     AxisSet::None,
@@ -426,7 +435,7 @@ mod tests {
                     let own = &shape[..shape.len() - row_axes.count(shape.len())];
                     let of_units = standard_strides(own);
                     for (rows, axes, lacks) in [
-                        (true, (shape, &strides[..]), all),
+                        (true, (shape, &strides[..]), nothing),
                         (false, (own, &of_units[..]), row_axes),
                     ] {
                         if !Layout::is_standard(&grid, rows, axes, lacks) {
@@ -434,6 +443,10 @@ mod tests {
                         }
                         standard += 1;
                         let found = Layout::new(&grid, rows, axes, lacks, false);
+                        if shape.contains(&0) {
+                            // There is nothing to be located.
+                            continue;
+                        }
                         let expected = Layout::of_axes(&grid, rows, axes, lacks, false);
                         let what = format!("{grid:?}, rows: {rows}");
                         assert_eq!(found.sample_stride, expected.sample_stride, "{what}");
@@ -450,5 +463,38 @@ mod tests {
             }
         }
         assert!(standard > 20, "{standard}");
+    }
+
+    #[test]
+    fn what_is_nearly_standard_is_not() {
+        let shape = &[3, 4][..];
+        let grid = Grid::new(shape, Some(0), AxisSet::None);
+        for (own, strides) in [
+            (shape, &[1, 3][..]),
+            (shape, &[4, 2]),
+            (shape, &[8, 1]),
+            (shape, &[-4, 1]),
+            (shape, &[4, 0]),
+            (&[1, 4], &[4, 1]),
+            (&[3, 1], &[1, 1]),
+        ] {
+            let is_standard =
+                |strides| Layout::is_standard(&grid, true, (own, strides), AxisSet::None);
+            assert!(!is_standard(strides), "{own:?} {strides:?}");
+        }
+        assert!(Layout::is_standard(
+            &grid,
+            true,
+            (shape, &[4, 1]),
+            AxisSet::None
+        ));
+        // Samples along the last axis.
+        let grid = Grid::new(shape, Some(1), AxisSet::None);
+        assert!(!Layout::is_standard(
+            &grid,
+            true,
+            (shape, &[4, 1]),
+            AxisSet::None
+        ));
     }
 }

@@ -130,8 +130,8 @@ impl<'a, T: Element> Operand<'a, T> {
         }
     }
 
-    /// The gradient of some classes of a row, which must be wanted and they neighbours in memory, to
-    /// read and write.
+    /// Some classes of a row's gradient, to read and write. It must be wanted, and they neighbours in
+    /// memory.
     #[inline]
     pub(crate) fn grad_row(
         &mut self,

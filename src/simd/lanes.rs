@@ -83,7 +83,10 @@ type Many<T, S, R> = <T as Float>::Many<S, R>;
 
 impl<T: Float, S: Isa> Lanes<T, S> {
     /// How many registers the lanes take.
-    pub(crate) const REGISTERS: usize = <Many<T, S, T::Vector<S>> as Registers<_>>::COUNT;
+    pub(super) const REGISTERS: usize = <Many<T, S, T::Vector<S>> as Registers<_>>::COUNT;
+
+    /// Whether one register holds all lanes; else there is less room beside them.
+    pub(crate) const IN_ONE_REGISTER: bool = Self::REGISTERS == 1;
 
     /// How many lanes a register has.
     pub(super) const PER_REGISTER: usize = T::LANES / Self::REGISTERS;

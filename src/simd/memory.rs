@@ -138,6 +138,14 @@ pub(crate) fn prefetch<T, S: Isa>(simd: S, from: &[T], ahead: usize) {
     simd.prefetch(from.as_ptr().cast::<u8>().wrapping_add(ahead));
 }
 
+/// Asks for all cache lines of some values.
+#[inline(always)]
+pub(crate) fn prefetch_all<T, S: Isa>(simd: S, from: &[T]) {
+    for ahead in (0..size_of_val(from)).step_by(LINE_BYTES) {
+        prefetch(simd, from, ahead);
+    }
+}
+
 /// Orders what kernels of `level` wrote past the caches before everything that follows.
 pub(crate) fn fence(level: Level) {
     struct Fence;

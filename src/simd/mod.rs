@@ -32,7 +32,7 @@ pub use lanes::{Bits, Lanes, Mask};
 pub use level::Level;
 pub(crate) use level::{Kernel, dispatch};
 pub use memory::InOut;
-pub(crate) use memory::{Trail, fence, prefetch};
+pub(crate) use memory::{Trail, fence, prefetch, prefetch_all};
 pub use registers::Registers;
 pub(crate) use sum::{LaneTotals, Sum};
 pub(crate) use vendor::is_intel;

@@ -4,8 +4,8 @@ use core::ops::Range;
 /// A rectangle of a grid, laid over memory: what [`Source`] and [`Target`] have in common.
 #[derive(Clone)]
 pub(super) struct Plane<T> {
-    pub(super) base: *mut T,
-    pub(super) layout: Layout,
+    base: *mut T,
+    layout: Layout,
     pub(super) row_len: usize,
     pub(super) samples: Range<usize>,
     pub(super) units: Range<usize>,
@@ -147,6 +147,25 @@ impl<T> Plane<T> {
                 place = place.wrapping_offset(stride);
             }
             class += count;
+        }
+    }
+
+    /// Calls `each` with the address that every sample's unit has, in turn.
+    #[inline]
+    pub(super) fn for_each_sample(
+        &self,
+        samples: Range<usize>,
+        unit: usize,
+        mut each: impl FnMut(*mut T),
+    ) {
+        if samples.is_empty() {
+            return;
+        }
+        self.locate_first(samples.end - 1, unit..unit + 1);
+        let (mut place, _) = self.locate_first(samples.start, unit..unit + 1);
+        for _ in samples {
+            each(place);
+            place = place.wrapping_offset(self.layout.sample_stride);
         }
     }
 

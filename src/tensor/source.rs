@@ -23,7 +23,9 @@ impl<'a, T: Copy> Source<'a, T> {
     pub(crate) fn of_units(tensor: Tensor<'a, T>, grid: &Grid<'_>) -> Self {
         let axes = (tensor.shape, tensor.strides);
         let layout = Layout::new(grid, false, axes, tensor.lacks, true);
-        Self::new(Plane::new(tensor.base.cast_mut(), grid, layout, 1))
+        let plane = Plane::new(tensor.base.cast_mut(), grid, layout, 1);
+        // SAFETY: the tensor's array is borrowed shared for as long as the source lives.
+        unsafe { Self::new(plane) }
     }
 
     /// Lays `tensor`, which spreads over pred, out over `grid`, a row of entries a unit.
@@ -31,13 +33,17 @@ impl<'a, T: Copy> Source<'a, T> {
     pub(crate) fn of_rows(tensor: Tensor<'a, T>, grid: &Grid<'_>) -> Self {
         let axes = (tensor.shape, tensor.strides);
         let layout = Layout::new(grid, true, axes, tensor.lacks, true);
-        let base = tensor.base.cast_mut();
-        Self::new(Plane::new(base, grid, layout, grid.row_len))
+        let plane = Plane::new(tensor.base.cast_mut(), grid, layout, grid.row_len);
+        // SAFETY: as above.
+        unsafe { Self::new(plane) }
     }
 
-    /// What the plane owns, which nobody may write while the source lives.
+    /// What a plane owns.
+    ///
+    /// # Safety
+    /// Nobody writes that for as long as the source lives.
     #[inline]
-    pub(super) fn new(plane: Plane<T>) -> Self {
+    pub(super) unsafe fn new(plane: Plane<T>) -> Self {
         let memory = PhantomData;
         Self { plane, memory }
     }
@@ -100,16 +106,10 @@ impl<'a, T: Copy> Source<'a, T> {
         unit: usize,
         mut each: impl FnMut(T),
     ) {
-        if samples.is_empty() {
-            return;
-        }
-        self.plane.locate_first(samples.end - 1, unit..unit + 1);
-        let (mut place, _) = self.plane.locate_first(samples.start, unit..unit + 1);
-        for _ in samples {
-            // SAFETY: the plane owns the unit of these samples, which lie a stride apart.
+        self.plane.for_each_sample(samples, unit, |place| {
+            // SAFETY: the plane owns the unit of these samples.
             each(unsafe { *place });
-            place = place.wrapping_offset(self.plane.layout.sample_stride);
-        }
+        });
     }
 
     /// Calls `each` with the value of every unit of a stretch in turn.

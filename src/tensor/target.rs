@@ -94,7 +94,8 @@ impl<'a, T: Copy> Target<'a, T> {
 
     /// The rectangle, to read.
     pub(crate) fn as_source(&self) -> Source<'_, T> {
-        Source::new(self.plane.clone())
+        // SAFETY: the target, which is the only way to write that, is borrowed shared as long.
+        unsafe { Source::new(self.plane.clone()) }
     }
 
     /// Sets the value of a unit.

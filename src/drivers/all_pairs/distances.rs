@@ -60,7 +60,7 @@ impl<T: Element> Kernel for Distances<'_, '_, T> {
 
     #[inline(always)]
     fn run<S: Isa>(self, simd: S) {
-        if holds_several::<T, S>() {
+        if const { holds_several::<T, S>() } {
             self.run_rows::<S, MOST_AT_ONCE>(simd);
         } else {
             self.run_rows::<S, 1>(simd);

@@ -11,7 +11,7 @@ mod tile;
 mod tree;
 
 use crate::element::Element;
-use crate::simd::{Isa, prefetch};
+use crate::simd::{Isa, prefetch_all};
 use crate::tensor::Source;
 use core::ops::Range;
 pub(crate) use distances::distances;
@@ -22,9 +22,6 @@ pub(crate) use pull::{Kept, Matrix, pull_columns, pull_rows};
 #[inline(always)]
 fn ask_for<T: Element, S: Isa>(simd: S, rows: &Source<'_, T>, row: usize, entries: &Range<usize>) {
     if rows.classes_contiguous() {
-        let row = rows.row(0, row, entries.clone(), &mut []);
-        for line in (0..size_of_val(row)).step_by(64) {
-            prefetch(simd, row, line);
-        }
+        prefetch_all(simd, rows.row(0, row, entries.clone(), &mut []));
     }
 }

@@ -233,15 +233,16 @@ impl<T: Element, const ROWS: bool> Kernel for Pull<'_, '_, T, ROWS> {
     #[inline(always)]
     fn run<S: Isa>(mut self, simd: S) {
         let (mut own, mut panel) = ([[T::ZERO; SLAB]; SIDE], [[T::ZERO; SLAB]; SIDE]);
-        let slab = VECTORS * T::LANES;
-        for start in (0..self.len).step_by(slab) {
-            let entries = start..self.len.min(start + slab);
+        let step = VECTORS * T::LANES;
+        for start in (0..self.len).step_by(step) {
+            let entries = start..self.len.min(start + step);
             for (row, slab) in self.own_rows.clone().zip(&mut own) {
                 copy(self.own, row, &entries, slab);
             }
-            let sums = match holds_several::<T, S>() {
-                true => self.sums::<S, MOST_AT_ONCE>(simd, &entries, &own, &mut panel),
-                false => self.sums::<S, 1>(simd, &entries, &own, &mut panel),
+            let sums = if const { holds_several::<T, S>() } {
+                self.sums::<S, MOST_AT_ONCE>(simd, &entries, &own, &mut panel)
+            } else {
+                self.sums::<S, 1>(simd, &entries, &own, &mut panel)
             };
             for (number, sums) in sums[..self.own_rows.len()].iter().enumerate() {
                 let own = self.own_rows.start + number;
@@ -283,11 +284,11 @@ impl<T: Element, const ROWS: bool> Pull<'_, '_, T, ROWS> {
             let tile = self.tile(start);
             self.read(simd, start..start + tile.count(), entries, panel);
             for first in (0..SIDE).step_by(TREE) {
-                let (own, _) = own.as_chunks::<N>();
-                let (groups, _) = some.as_chunks_mut::<N>();
+                let (slabs_at_once, _) = own.as_chunks::<N>();
+                let (sums_at_once, _) = some.as_chunks_mut::<N>();
                 // Behind the last row whatever was there, since nobody reads what comes of it.
                 let numbers = (0..rows).step_by(N);
-                for ((number, slabs), sums) in numbers.zip(own).zip(groups) {
+                for ((number, slabs), sums) in numbers.zip(slabs_at_once).zip(sums_at_once) {
                     let len = entries.len();
                     let own = Own { number, slabs, len };
                     tile.add(simd, panel, first, own, sums);

@@ -13,7 +13,8 @@ const _: () = assert!(SIDE.is_multiple_of(TREE) && SIDE.is_multiple_of(MOST_AT_O
 /// Vectors of rows that are worked on at a time: so few that the sums of all own rows stay near.
 pub(super) const VECTORS: usize = 8;
 
-/// Entries that these have, where vectors have the most lanes.
+/// Entries that these have, where vectors have the most lanes; f64 has room for twice as many as it
+/// uses.
 pub(super) const SLAB: usize = VECTORS * 16;
 
 /// Some entries of rows.
@@ -111,7 +112,7 @@ impl<T: Element, const N: usize, const ROWS: bool> Tree<'_, T, N, ROWS> {
             .take(VECTORS)
         {
             let mut own = [Lanes::splat(simd, T::ZERO); N];
-            // As a loop it would go through memory.
+            // As a loop, which is not written out before it is too late, it would go through memory.
             unroll!(k in 0..N => {
                 own[k] = Lanes::load(simd, &self.own.slabs[k][at..]);
             });

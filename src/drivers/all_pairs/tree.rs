@@ -9,9 +9,8 @@ pub(super) const TREE: usize = 16;
 pub(super) const MOST_AT_ONCE: usize = 2;
 
 /// Whether registers hold the trees of [`MOST_AT_ONCE`] own rows; else one row at a time is faster.
-#[inline(always)]
 pub(super) const fn holds_several<T: Element, S: Isa>() -> bool {
-    Lanes::<T, S>::REGISTERS == 1
+    Lanes::<T, S>::IN_ONE_REGISTER
 }
 
 /// [`TREE`] products for each of `N` own rows.

@@ -356,9 +356,11 @@ where
             let first = at.number(&self.samples, &self.units);
             let rows = first..first + count;
             let lines = pred.rows(self.samples.clone(), self.units.clone());
+            let lines = lines.expect("rows a stride apart");
             pack_lines(simd, lines, rows.clone(), width, logits);
             if let RowLabel::Shares(label) = &self.rows.label {
                 let lines = label.rows(self.samples.clone(), self.units.clone());
+                let lines = lines.expect("rows a stride apart");
                 pack_lines(simd, lines, rows, width, shares);
             }
             return;
@@ -388,6 +390,7 @@ where
         if self.rows.in_runs_of(pred) {
             let first = at.number(&self.samples, &self.units);
             let lines = pred.rows(self.samples.clone(), self.units.clone());
+            let lines = lines.expect("rows a stride apart");
             unpack_lines(simd, lines, first..first + count, width, grads);
             return;
         }

@@ -3,13 +3,13 @@ use super::leaf::{LONGEST_CHUNK, Rows};
 use super::outcome::{First, Outcome, Second};
 use super::room::{PIECE, Room};
 use super::row::{LeftOut, Sums, subtracted};
-use crate::Threading;
 use crate::drivers::unit_scale::UnitScale;
 use crate::drivers::{Outputs, Plan};
 use crate::element::Element;
 use crate::math;
 use crate::simd::{Isa, Kernel, dispatch};
 use crate::tensor::Along;
+use crate::{Level, Threading};
 use core::ops::Range;
 
 /// Chunks that a row has at most: what is known of each has its place on the stack.
@@ -22,8 +22,9 @@ const SHARED_CLASSES: usize = 1 << 15;
 const FEW_ROWS: usize = 32;
 
 /// Bytes of a row up to which its exponentials are kept where the gradient will stand, unless that goes
-/// past the caches: half of a second-level cache of 1 MiB, which they share with the logits. Those of
-/// longer rows are computed twice: to keep them would take more traffic than that takes time.
+/// past the caches or its classes lie apart: half of a second-level cache of 1 MiB, which they share with
+/// the logits. Those of longer rows are computed twice: to keep them would take more traffic than that
+/// takes time.
 const MOST_KEPT: usize = 512 << 10;
 
 /// Rows that are cut into chunks, for threads to share, each chunk with a largest logit of its own, of
@@ -77,9 +78,8 @@ where
         let found = &mut found[..classes.div_ceil(step)];
 
         let class = rows.class(at);
-        let pred = outputs.pred();
-        // Exponentials may take its place.
-        let logit = class.map(|class| pred.class(at.0, at.1, class));
+        // Read first: exponentials may take its place.
+        let logit = class.map(|class| outputs.pred().class(at.0, at.1, class));
         let keep = self.keeps(outputs);
         if rows.loss.normalises() || class.is_none() {
             let pass = Pass::Sum { class, keep };
@@ -89,11 +89,11 @@ where
             let (max, position) = largest(found);
             let (class, logit) = (class.unwrap_or(position), logit.unwrap_or(max));
             let left_out = dispatch(level, Choose { class, logit, max });
-            weigh(found, max, |weights| math::exp_nonpos(level, weights));
+            weigh(found, max, level);
             (left_out, gather::<_, DENSE>(found, &left_out))
         } else {
             let class = class.unwrap_or(0);
-            let logit = logit.unwrap_or_else(|| outputs.pred().class(at.0, at.1, class));
+            let logit = logit.unwrap_or(T::ZERO);
             let sums = if DENSE {
                 added(found)
             } else {
@@ -110,14 +110,13 @@ where
         };
         let outcome = dispatch(level, finish);
         if rows.grad {
-            let second = Second {
-                max: left_out.max,
+            let pass = Pass::Write {
                 factor: outcome.factor,
                 grad_scale: T::from_f64(grad_scale),
                 kept: keep,
                 stream: rows.streams(self.plan),
             };
-            self.each_chunk(outputs.reborrow(), span, found, Pass::Write(second));
+            self.each_chunk(outputs.reborrow(), span, found, pass);
             rows.patch(outputs, at, left_out.class, outcome.grad);
         }
         outcome.loss
@@ -229,7 +228,7 @@ fn added<T: Element>(found: &[Found<T>]) -> Sums {
 }
 
 /// Weighs the chunks of a row of logits, given the largest of all.
-fn weigh<T: Element>(found: &mut [Found<T>], max: T, exp_nonpos: impl FnOnce(&mut [f64])) {
+fn weigh<T: Element>(found: &mut [Found<T>], max: T, level: Level) {
     let mut weights = [0.0; MOST_CHUNKS];
     let weights = &mut weights[..found.len()];
     for (weight, chunk) in weights.iter_mut().zip(&*found) {
@@ -238,7 +237,7 @@ fn weigh<T: Element>(found: &mut [Found<T>], max: T, exp_nonpos: impl FnOnce(&mu
             *weight = chunk.max.to_f64() - max.to_f64();
         }
     }
-    exp_nonpos(weights);
+    math::exp_nonpos(level, weights);
     for (chunk, &mut weight) in found.iter_mut().zip(weights) {
         chunk.weight = weight;
     }
@@ -268,8 +267,14 @@ enum Pass<T> {
     /// Finds the largest logit and sums exponentials as multiples of its own, shares and terms. The
     /// label's class is left out of the sum or, where it is none, the chunk's likeliest.
     Sum { class: Option<usize>, keep: bool },
-    /// Writes the gradient.
-    Write(Second<T>),
+    /// Writes the gradient: exponentials that are multiples of the row's largest logit's are multiplied
+    /// by `factor`.
+    Write {
+        factor: f64,
+        grad_scale: T,
+        kept: bool,
+        stream: bool,
+    },
 }
 
 /// What passes find in a chunk.
@@ -339,14 +344,26 @@ where
                 };
                 found.sums = rows.forward(simd, outputs, (at, classes), room, first);
             }
-            Pass::Write(second) => {
+            Pass::Write {
+                factor,
+                grad_scale,
+                kept,
+                stream,
+            } => {
+                // Exponentials of the row itself would be 0 too, and subnormal numbers are slow.
+                let weight = match found.weight < T::SMALLEST_NORMAL {
+                    true => 0.0,
+                    false => found.weight,
+                };
                 let second = Second {
                     max: found.max,
-                    factor: second.factor * found.weight,
-                    ..second
+                    factor: factor * weight,
+                    grad_scale,
+                    kept,
+                    stream,
                 };
                 rows.backward(simd, outputs, at, classes, room, second);
-                if second.stream {
+                if stream {
                     simd.fence();
                 }
             }

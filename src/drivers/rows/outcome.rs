@@ -16,9 +16,9 @@ pub(super) struct Outcome<T> {
 /// What the first pass over some classes of a row is told.
 #[derive(Clone, Copy)]
 pub(super) struct First<T> {
-    /// The class that is left out of the sum.
+    /// The class that is left out of the sum, or a number that none has.
     pub(super) left_out: usize,
-    /// The largest logit.
+    /// The largest logit of these classes.
     pub(super) max: T,
     /// Whether exponentials are written where the gradient will stand.
     pub(super) keep: bool,
@@ -27,12 +27,13 @@ pub(super) struct First<T> {
 /// What the second pass is told.
 #[derive(Clone, Copy)]
 pub(super) struct Second<T> {
-    /// The largest logit.
+    /// The largest logit of these classes.
     pub(super) max: T,
     /// What the exponentials are multiplied by.
     pub(super) factor: f64,
     pub(super) grad_scale: T,
-    /// Whether the first pass has kept the exponentials; else they are computed again.
+    /// Whether the first pass has kept the exponentials; else they are computed again. There are none
+    /// of log-probabilities.
     pub(super) kept: bool,
     pub(super) stream: bool,
 }

@@ -11,12 +11,11 @@ const CLASSES_AHEAD: usize = 2;
 #[inline(always)]
 pub(super) fn pack_lines<T: Element, S: Isa>(
     simd: S,
-    lines: Option<Lines<'_, T>>,
+    mut lines: Lines<'_, T>,
     rows: Range<usize>,
     width: usize,
     to: &mut [T],
 ) {
-    let mut lines = lines.expect("rows a stride apart");
     for first in rows.clone().step_by(T::LANES) {
         let some = first..rows.end.min(first + T::LANES);
         for start in (0..lines.line_len()).step_by(T::LANES) {
@@ -36,12 +35,11 @@ pub(super) fn pack_lines<T: Element, S: Isa>(
 #[inline(always)]
 pub(super) fn unpack_lines<T: Element, S: Isa>(
     simd: S,
-    lines: Option<Lines<'_, T>>,
+    mut lines: Lines<'_, T>,
     rows: Range<usize>,
     width: usize,
     from: &[T],
 ) {
-    let mut lines = lines.expect("rows a stride apart");
     for first in rows.clone().step_by(T::LANES) {
         let some = first..rows.end.min(first + T::LANES);
         for start in (0..lines.line_len()).step_by(T::LANES) {
@@ -90,7 +88,7 @@ pub(super) fn pack_columns<T: Element, S: Isa>(
 }
 
 /// Copies some classes of rows that stand side by side to where the rows are neighbours, past the
-/// caches if they `stream`.
+/// caches if `stream`.
 #[inline(always)]
 pub(super) fn unpack_columns<T: Element, S: Isa>(
     simd: S,
