@@ -188,7 +188,6 @@ impl Axes<'_> {
 struct Outer {
     axes: SmallVec<[Axis; 3]>,
     units: usize,
-    rows: usize,
 }
 
 impl Outer {
@@ -200,7 +199,6 @@ impl Outer {
             self.units += 1;
         } else {
             self.axes.push(axis);
-            self.rows += 1;
         }
     }
 }
@@ -330,10 +328,7 @@ impl Layout {
     #[inline]
     pub(crate) fn units(&self) -> Axes<'_> {
         Axes {
-            outer: match self.outer.units {
-                0 => &[],
-                units => &self.outer.axes[..units],
-            },
+            outer: &self.outer.axes[..self.outer.units],
             last: self.unit,
         }
     }
@@ -342,10 +337,7 @@ impl Layout {
     #[inline]
     pub(crate) fn row(&self) -> Axes<'_> {
         Axes {
-            outer: match self.outer.rows {
-                0 => &[],
-                _ => &self.outer.axes[self.outer.units..],
-            },
+            outer: &self.outer.axes[self.outer.units..],
             last: self.entry,
         }
     }

@@ -106,6 +106,7 @@ impl<T: Element, const N: usize, const ROWS: bool> Tree<'_, T, N, ROWS> {
     /// Adds it to the sums. `ALL` if all of the tile's rows take part.
     #[inline(always)]
     fn add<S: Isa, const ALL: bool>(&self, simd: S, sums: &mut [[Sum<S>; VECTORS]; N]) {
+        // There are no more than are taken, which the compiler would have to check.
         for (vector, at) in (0..self.own.len)
             .step_by(T::LANES)
             .enumerate()
