@@ -1,7 +1,7 @@
 use crate::checks::Shapes;
 use crate::drivers::{Operand, Outputs, Plan, Work};
 use crate::element::Element;
-use crate::layout::Grid;
+use crate::layout::{Grid, Shelf};
 use crate::losses::{Common, Problem};
 use crate::tensor::{Source, Target, Tensor, TensorMut};
 use crate::{Error, Exec, Reduction};
@@ -395,7 +395,7 @@ impl<'a, T: Copy> Given<'a, T> {
         }
     }
 
-    fn laid(self, grid: &Grid<'_>) -> Operand<'a, T> {
+    fn laid(self, grid: &Grid<'a>) -> Operand<'a, T> {
         match self {
             Self::Read(input) => Operand::Read(Source::of_rows(input, grid)),
             Self::Copy(input, grad) => {
@@ -429,7 +429,8 @@ fn run<P: Problem<T, K>, T: Element, const K: usize>(
     if let Some(loss) = &loss {
         shapes.check_loss(loss.shape)?;
     }
-    let grid = shapes.grid();
+    let shelf = Shelf::new();
+    let grid = shapes.grid(&shelf);
     let mut inputs = problem.check(&shapes, &grid)?;
     let elements: usize = shapes.pred.iter().product();
     let bytes = elements.saturating_mul((2 * K + 1) * size_of::<T>());
@@ -464,7 +465,7 @@ fn run<P: Problem<T, K>, T: Element, const K: usize>(
     let mut outputs = Outputs {
         operands: operands.map(|operand| operand.laid(grid)),
         each: each.map(|loss| shapes.lay_each(loss, grid)),
-        totals: totals.map(|loss| Target::of_samples(loss, grid)),
+        totals: totals.map(|loss| Target::of_samples(loss, grid.samples)),
     };
     T::run(
         problem.loss(),

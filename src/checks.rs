@@ -2,7 +2,7 @@
 
 use crate::drivers::Factor;
 use crate::element::Element;
-use crate::layout::{AxisSet, Extents, Grid};
+use crate::layout::{AxisSet, Extents, Grid, Shelf};
 use crate::tensor::{Source, Target, Tensor, TensorMut};
 use crate::{Error, Reduction};
 
@@ -236,9 +236,9 @@ impl<'s> Shapes<'s> {
     }
 
     /// The order in which the call visits its units.
-    pub(crate) fn grid(&self) -> Grid<'s> {
+    pub(crate) fn grid(&self, shelf: &'s Shelf) -> Grid<'s> {
         let sample_axis = self.gathers_samples().then_some(self.batch_axis);
-        Grid::new(self.pred, sample_axis, self.row_axes)
+        Grid::new(self.pred, sample_axis, self.row_axes, shelf)
     }
 
     /// Whether the units' losses are written one by one.
@@ -281,7 +281,7 @@ impl<'s> Shapes<'s> {
     pub(crate) fn sample_weight<'a, T: Element>(
         &self,
         tensor: Option<Tensor<'a, T>>,
-        grid: &Grid<'_>,
+        grid: &Grid<'a>,
     ) -> Result<Factor<'a, T>, Error> {
         let Some(tensor) = tensor else {
             return Ok(Factor::one());
@@ -295,7 +295,7 @@ impl<'s> Shapes<'s> {
     pub(crate) fn upstream<'a, T: Element>(
         &self,
         tensor: Option<Tensor<'a, T>>,
-        grid: &Grid<'_>,
+        grid: &Grid<'a>,
     ) -> Result<Factor<'a, T>, Error> {
         let Some(tensor) = tensor else {
             return Ok(Factor::one());
@@ -315,7 +315,7 @@ impl<'s> Shapes<'s> {
         &self,
         argument: &'static str,
         tensor: Tensor<'a, T>,
-        grid: &Grid<'_>,
+        grid: &Grid<'a>,
         broadcast: &[usize],
         losses: &[usize],
     ) -> Result<Factor<'a, T>, Error> {
@@ -367,7 +367,7 @@ impl<'s> Shapes<'s> {
     pub(crate) fn lay_each<'a, T: Copy>(
         &self,
         loss: TensorMut<'a, T>,
-        grid: &Grid<'_>,
+        grid: &Grid<'a>,
     ) -> Target<'a, T> {
         let loss = loss.lacking(match self.reduction.per_sample() {
             true => AxisSet::AllBut(self.batch_axis),

@@ -13,7 +13,7 @@ pub trait ClassLabel<T>: Copy + Sync + 'static {
     fn check<'a>(
         label: Tensor<'a, Self>,
         shapes: &Shapes<'_>,
-        grid: &Grid<'_>,
+        grid: &Grid<'a>,
     ) -> Result<RowLabel<'a, T>, Error>;
 }
 
@@ -23,7 +23,7 @@ macro_rules! integer_labels {
             fn check<'a>(
                 label: Tensor<'a, Self>,
                 shapes: &Shapes<'_>,
-                grid: &Grid<'_>,
+                grid: &Grid<'a>,
             ) -> Result<RowLabel<'a, T>, Error> {
                 shapes.check_each_loss("label", label.shape)?;
                 let label = Source::of_units(shapes.spread(label), grid);
@@ -50,7 +50,7 @@ macro_rules! share_labels {
             fn check<'a>(
                 label: Tensor<'a, Self>,
                 shapes: &Shapes<'_>,
-                grid: &Grid<'_>,
+                grid: &Grid<'a>,
             ) -> Result<RowLabel<'a, $float>, Error> {
                 checks::shape("label", label.shape, shapes.pred)?;
                 Ok(RowLabel::Shares(Source::of_rows(label, grid)))

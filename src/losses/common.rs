@@ -60,7 +60,7 @@ pub trait Problem<T: Element, const K: usize = 1> {
     fn check<'c>(
         &'c self,
         shapes: &Shapes<'_>,
-        grid: &Grid<'_>,
+        grid: &Grid<'c>,
     ) -> Result<Inputs<'c, Self, T, K>, Error>;
 
     /// Makes room for what the loss keeps while it runs, for the losses that do: after every other

@@ -100,7 +100,7 @@ impl<T: Element, I: SignLabel<T>> Problem<T, 2> for CosineEmbedding<'_, I> {
     fn check<'c>(
         &'c self,
         shapes: &Shapes<'_>,
-        grid: &Grid<'_>,
+        grid: &Grid<'c>,
     ) -> Result<Inputs<'c, Self, T, 2>, Error> {
         Ok((I::check(self.label, shapes, grid)?, grid.row_len))
     }

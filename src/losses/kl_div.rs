@@ -130,7 +130,7 @@ impl<T: Element> Problem<T> for KlDiv<'_, T> {
     fn check<'c>(
         &'c self,
         shapes: &Shapes<'_>,
-        grid: &Grid<'_>,
+        grid: &Grid<'c>,
     ) -> Result<Inputs<'c, Self, T>, Error> {
         checks::shape("label", self.label.shape, shapes.pred)?;
         Ok((Source::of_rows(self.label, grid), grid.row_len))

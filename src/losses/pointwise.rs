@@ -52,7 +52,7 @@ where
     fn check<'c>(
         &'c self,
         shapes: &Shapes<'_>,
-        grid: &Grid<'_>,
+        grid: &Grid<'c>,
     ) -> Result<Inputs<'c, Self, T>, Error> {
         checks::shape("label", self.label.shape, shapes.pred)?;
         Ok([Source::of_units(self.label, grid)])

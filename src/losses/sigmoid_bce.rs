@@ -117,7 +117,7 @@ impl<T: Element> Problem<T> for SigmoidBce<'_, T> {
     fn check<'c>(
         &'c self,
         shapes: &Shapes<'_>,
-        grid: &Grid<'_>,
+        grid: &Grid<'c>,
     ) -> Result<Inputs<'c, Self, T>, Error> {
         checks::shape("label", self.label.shape, shapes.pred)?;
         let pos_weight = match self.pos_weight {

@@ -12,7 +12,7 @@ pub trait SignLabel<T>: Copy + Sync + 'static {
     fn check<'a>(
         label: Tensor<'a, Self>,
         shapes: &Shapes<'_>,
-        grid: &Grid<'_>,
+        grid: &Grid<'a>,
     ) -> Result<Signs<'a, T>, Error>;
 }
 
@@ -39,7 +39,7 @@ impl<T: Copy + PartialOrd + Default> Signs<'_, T> {
 fn lay_out<'a, L: Copy + ToString>(
     label: Tensor<'a, L>,
     shapes: &Shapes<'_>,
-    grid: &Grid<'_>,
+    grid: &Grid<'a>,
     is_sign: impl Fn(L) -> bool,
 ) -> Result<Source<'a, L>, Error> {
     shapes.check_each_loss("label", label.shape)?;
@@ -59,7 +59,7 @@ macro_rules! integer_signs {
             fn check<'a>(
                 label: Tensor<'a, Self>,
                 shapes: &Shapes<'_>,
-                grid: &Grid<'_>,
+                grid: &Grid<'a>,
             ) -> Result<Signs<'a, T>, Error> {
                 let is_sign = |label: Self| matches!(i8::try_from(label), Ok(1 | -1));
                 Ok(Signs::Integer(lay_out(label, shapes, grid, is_sign)?.into()))
@@ -76,7 +76,7 @@ macro_rules! float_signs {
             fn check<'a>(
                 label: Tensor<'a, Self>,
                 shapes: &Shapes<'_>,
-                grid: &Grid<'_>,
+                grid: &Grid<'a>,
             ) -> Result<Signs<'a, $float>, Error> {
                 let is_sign = |label: Self| label.abs() == 1.0;
                 Ok(Signs::Float(lay_out(label, shapes, grid, is_sign)?))

@@ -131,7 +131,7 @@ impl<T: Element, I: ClassLabel<T>> Problem<T> for SoftmaxCe<'_, I> {
     fn check<'c>(
         &'c self,
         shapes: &Shapes<'_>,
-        grid: &Grid<'_>,
+        grid: &Grid<'c>,
     ) -> Result<Inputs<'c, Self, T>, Error> {
         Ok((I::check(self.label, shapes, grid)?, grid.row_len))
     }

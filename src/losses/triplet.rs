@@ -100,7 +100,7 @@ impl<T: Element> Problem<T, 3> for Triplet {
     fn check<'c>(
         &'c self,
         _: &Shapes<'_>,
-        grid: &Grid<'_>,
+        grid: &Grid<'c>,
     ) -> Result<Inputs<'c, Self, T, 3>, Error> {
         Ok(((), grid.row_len))
     }

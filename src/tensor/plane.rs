@@ -3,18 +3,18 @@ use core::ops::Range;
 
 /// A rectangle of a grid, laid over memory: what [`Source`] and [`Target`] have in common.
 #[derive(Clone)]
-pub(super) struct Plane<T> {
+pub(super) struct Plane<'a, T> {
     base: *mut T,
-    layout: Layout,
+    layout: Layout<'a>,
     pub(super) row_len: usize,
     pub(super) samples: Range<usize>,
     pub(super) units: Range<usize>,
     pub(super) classes: Range<usize>,
 }
 
-impl<T> Plane<T> {
+impl<'a, T> Plane<'a, T> {
     #[inline]
-    pub(super) fn new(base: *mut T, grid: &Grid<'_>, layout: Layout, row_len: usize) -> Self {
+    pub(super) fn new(base: *mut T, grid: &Grid<'_>, layout: Layout<'a>, row_len: usize) -> Self {
         Self {
             base,
             layout,
@@ -22,6 +22,19 @@ impl<T> Plane<T> {
             samples: 0..grid.samples,
             units: 0..grid.units,
             classes: 0..row_len,
+        }
+    }
+
+    /// One unit of one class a sample, `stride` apart.
+    #[inline]
+    pub(super) fn of_samples(base: *mut T, samples: usize, stride: isize) -> Self {
+        Self {
+            base,
+            layout: Layout::of_samples(stride),
+            row_len: 1,
+            samples: 0..samples,
+            units: 0..1,
+            classes: 0..1,
         }
     }
 
@@ -196,7 +209,7 @@ impl<T> Plane<T> {
     }
 }
 
-impl<T: Copy> Plane<T> {
+impl<T: Copy> Plane<'_, T> {
     /// Some classes of a row: where they lie if they are neighbours in memory, else copied into
     /// `buffer`.
     ///

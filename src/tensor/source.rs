@@ -8,7 +8,7 @@ use core::ops::Range;
 /// A rectangle of a grid to read.
 #[derive(Clone)]
 pub struct Source<'a, T> {
-    plane: Plane<T>,
+    plane: Plane<'a, T>,
     memory: PhantomData<&'a [T]>,
 }
 
@@ -20,7 +20,7 @@ unsafe impl<T: Sync> Sync for Source<'_, T> {}
 impl<'a, T: Copy> Source<'a, T> {
     /// Lays `tensor`, which spreads over pred, out over `grid`, one entry a unit.
     #[inline]
-    pub(crate) fn of_units(tensor: Tensor<'a, T>, grid: &Grid<'_>) -> Self {
+    pub(crate) fn of_units(tensor: Tensor<'a, T>, grid: &Grid<'a>) -> Self {
         let axes = (tensor.shape, tensor.strides);
         let layout = Layout::new(grid, false, axes, tensor.lacks, true);
         let plane = Plane::new(tensor.base.cast_mut(), grid, layout, 1);
@@ -30,10 +30,24 @@ impl<'a, T: Copy> Source<'a, T> {
 
     /// Lays `tensor`, which spreads over pred, out over `grid`, a row of entries a unit.
     #[inline]
-    pub(crate) fn of_rows(tensor: Tensor<'a, T>, grid: &Grid<'_>) -> Self {
+    pub(crate) fn of_rows(tensor: Tensor<'a, T>, grid: &Grid<'a>) -> Self {
         let axes = (tensor.shape, tensor.strides);
         let layout = Layout::new(grid, true, axes, tensor.lacks, true);
         let plane = Plane::new(tensor.base.cast_mut(), grid, layout, grid.row_len);
+        // SAFETY: as above.
+        unsafe { Self::new(plane) }
+    }
+
+    /// One value for each sample along an axis of `tensor`, which has no other: or one for all samples,
+    /// where its extent is 1 or there is no such axis.
+    pub(crate) fn of_samples(tensor: Tensor<'a, T>, axis: usize, samples: usize) -> Self {
+        let values: usize = tensor.shape.iter().product();
+        let mut stride = 0;
+        if values != 1 {
+            assert!(values == samples && tensor.shape[axis] == samples);
+            stride = tensor.strides[axis];
+        }
+        let plane = Plane::of_samples(tensor.base.cast_mut(), samples, stride);
         // SAFETY: as above.
         unsafe { Self::new(plane) }
     }
@@ -43,7 +57,7 @@ impl<'a, T: Copy> Source<'a, T> {
     /// # Safety
     /// Nobody writes that for as long as the source lives.
     #[inline]
-    pub(super) unsafe fn new(plane: Plane<T>) -> Self {
+    pub(super) unsafe fn new(plane: Plane<'a, T>) -> Self {
         let memory = PhantomData;
         Self { plane, memory }
     }

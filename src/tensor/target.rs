@@ -17,7 +17,7 @@ pub enum Along {
 ///
 /// It is not `Clone`: two targets never share a unit, so whoever holds one may write all of it.
 pub struct Target<'a, T> {
-    plane: Plane<T>,
+    plane: Plane<'a, T>,
     memory: PhantomData<&'a mut [T]>,
 }
 
@@ -31,7 +31,7 @@ impl<'a, T: Copy> Target<'a, T> {
     ///
     /// Mutable ndarray views never let two indices share an element, so no two units do.
     #[inline]
-    pub(crate) fn of_units(tensor: TensorMut<'a, T>, grid: &Grid<'_>) -> Self {
+    pub(crate) fn of_units(tensor: TensorMut<'a, T>, grid: &Grid<'a>) -> Self {
         let axes = (tensor.shape, tensor.strides);
         let layout = Layout::new(grid, false, axes, tensor.lacks, false);
         Self::new(Plane::new(tensor.base, grid, layout, 1))
@@ -39,23 +39,23 @@ impl<'a, T: Copy> Target<'a, T> {
 
     /// Lays `tensor`, which has a row of entries for every unit of pred, out over `grid`.
     #[inline]
-    pub(crate) fn of_rows(tensor: TensorMut<'a, T>, grid: &Grid<'_>) -> Self {
+    pub(crate) fn of_rows(tensor: TensorMut<'a, T>, grid: &Grid<'a>) -> Self {
         let axes = (tensor.shape, tensor.strides);
         let layout = Layout::new(grid, true, axes, tensor.lacks, false);
         Self::new(Plane::new(tensor.base, grid, layout, grid.row_len))
     }
 
-    /// One value for each sample of `grid`, in a tensor of one axis, or one for its only sample.
+    /// One value for each sample, in a tensor of one axis, or one for the only sample.
     #[inline]
-    pub(crate) fn of_samples(tensor: TensorMut<'a, T>, grid: &Grid<'_>) -> Self {
-        let samples: usize = tensor.shape.iter().product();
-        assert!(tensor.shape.len() <= 1 && samples == grid.samples);
-        let layout = Layout::of_samples(tensor.strides.first().copied().unwrap_or(0));
-        Self::new(Plane::new(tensor.base, &grid.totals(), layout, 1))
+    pub(crate) fn of_samples(tensor: TensorMut<'a, T>, samples: usize) -> Self {
+        let values: usize = tensor.shape.iter().product();
+        assert!(tensor.shape.len() <= 1 && values == samples);
+        let stride = tensor.strides.first().copied().unwrap_or(0);
+        Self::new(Plane::of_samples(tensor.base, samples, stride))
     }
 
     #[inline]
-    fn new(plane: Plane<T>) -> Self {
+    fn new(plane: Plane<'a, T>) -> Self {
         let memory = PhantomData;
         Self { plane, memory }
     }

@@ -4,7 +4,6 @@ use super::labels::{Labels, Limits};
 use super::{CtcLoss, CtcStatus};
 use crate::call::{Given, scalar, zeros};
 use crate::element::Element;
-use crate::layout::{AxisSet, Grid};
 use crate::tensor::{Frames, Source, Target, Tensor, TensorMut};
 use crate::workspace::Workspace;
 use crate::{Error, Exec, Reduction, checks};
@@ -359,12 +358,11 @@ impl Shapes {
         let mut spread = [1; 3];
         spread[self.axes[0]] = samples;
         let broadcast = if scalar { [1; 3] } else { spread };
-        let found = if tensor.spreads_over(&broadcast) {
-            tensor
-        } else if scalar && tensor.shape.is_empty() {
-            tensor.lacking(AxisSet::All)
-        } else if !scalar && tensor.shape == self.samples {
-            tensor.lacking(AxisSet::AllBut(self.axes[0]))
+        let own: &[usize] = if scalar { &[] } else { &self.samples };
+        let axis = if tensor.spreads_over(&broadcast) {
+            self.axes[0]
+        } else if tensor.shape == own {
+            0
         } else {
             if scalar {
                 checks::shape(argument, tensor.shape, &[])?;
@@ -377,8 +375,7 @@ impl Shapes {
                 samples,
             });
         };
-        let grid = Grid::new(&spread, Some(self.axes[0]), AxisSet::None);
-        Ok(Some(Source::of_units(found, &grid)))
+        Ok(Some(Source::of_samples(tensor, axis, samples)))
     }
 }
 
@@ -409,21 +406,20 @@ fn run<T: Element>(
         Given::InPlace(pred) => Frames::in_place(pred, axes),
     };
     let Tools { workspace, status } = &mut *tools;
-    let samples = Grid::new(&shapes.samples, Some(0), AxisSet::None);
+    let [samples] = shapes.samples;
     let mut outcome = Outcome {
         sum: 0.0,
         loss: None,
         status: status
             .as_mut()
-            .map(|status| Target::of_samples(status.reborrow(), &samples)),
+            .map(|status| Target::of_samples(status.reborrow(), samples)),
     };
     let mut scalar = None;
     match loss {
         Some(loss) if shapes.scalar => {
-            let one = Grid::new(&[], None, AxisSet::None);
-            scalar = Some(Target::of_samples(loss, &one));
+            scalar = Some(Target::of_samples(loss, 1));
         }
-        Some(loss) => outcome.loss = Some(Target::of_samples(loss, &samples)),
+        Some(loss) => outcome.loss = Some(Target::of_samples(loss, samples)),
         None => {}
     }
     let mut own = Workspace::new();

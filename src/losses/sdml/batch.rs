@@ -5,7 +5,7 @@ use crate::drivers::all_pairs::{self, Kept, Matrix};
 use crate::drivers::rows::{self, RowLabel};
 use crate::drivers::{Factor, Operand, Outputs, Plan, UnitScale, Work};
 use crate::element::Element;
-use crate::layout::{AxisSet, Grid};
+use crate::layout::{AxisSet, Grid, Shelf};
 use crate::losses::softmax_ce::CrossEntropy;
 use crate::tensor::{Source, Target, Tensor, TensorMut};
 use crate::workspace::{Room, bytes_of};
@@ -106,8 +106,8 @@ pub(super) fn run<T: Element>(loss: SdmlLoss, work: Work<'_, '_, T, Batch<'_>, 2
     let mut rooms = Rooms::take(&mut room, vectors, len);
     let entropy = spread_shares(plan.exec, loss.smoothing, rooms.shares);
     let rows_apart = ([vectors, len], [len as isize, 1]);
-    let (x1, mut x1_grad) = split(x1, &mut room, &rows_apart);
-    let (x2, mut x2_grad) = split(x2, &mut room, &rows_apart);
+    let (x1, mut x1_grad) = split(x1, &mut room, &rows_apart, plan.grid.shelf);
+    let (x2, mut x2_grad) = split(x2, &mut room, &rows_apart, plan.grid.shelf);
     let wants_gradient = x1_grad.is_some() || x2_grad.is_some();
 
     let mut sum = 0.0;
@@ -183,6 +183,7 @@ fn split<'r, T: Element>(
     operand: Operand<'r, T>,
     room: &mut Room<'r>,
     (shape, strides): &'r ([usize; 2], [isize; 2]),
+    shelf: &'r Shelf,
 ) -> (Source<'r, T>, Option<Target<'r, T>>) {
     match operand {
         Operand::Read(input) => (input, None),
@@ -195,7 +196,7 @@ fn split<'r, T: Element>(
                 grad.as_source().copy_row(0, row, 0..len, place);
             }
             let copy = Tensor::of_slice(copy, 0, (shape, strides));
-            let grid = Grid::new(shape, None, AxisSet::One(1));
+            let grid = Grid::new(shape, None, AxisSet::One(1), shelf);
             (Source::of_rows(copy, &grid), Some(grad))
         }
     }
@@ -222,7 +223,8 @@ impl<T: Element> Rooms<'_, T> {
     ) {
         let count = rows.len();
         let shape = [count, vectors];
-        let grid = Grid::new(&shape, None, AxisSet::One(1));
+        let shelf = Shelf::new();
+        let grid = Grid::new(&shape, None, AxisSet::One(1), &shelf);
         let rows_apart: (&[usize], &[isize]) = (&shape, &[vectors as isize, 1]);
         // One value for each row.
         let column: (&[usize], &[isize]) = (&shape[..1], &[1]);

@@ -160,7 +160,7 @@ impl<T: Element> Problem<T, 2> for Sdml<'_> {
     fn check<'c>(
         &'c self,
         _: &Shapes<'_>,
-        grid: &Grid<'_>,
+        grid: &Grid<'c>,
     ) -> Result<Inputs<'c, Self, T, 2>, Error> {
         Ok(Batch {
             vectors: grid.units,
