@@ -7,6 +7,7 @@
 //! is idle half of the time. Rows too long for one thread are cut into chunks ([`long`]).
 
 mod entries;
+mod groups;
 mod long;
 mod row;
 mod scratch;
@@ -15,11 +16,11 @@ use super::schedule::{self, Leaf};
 use super::unit_scale::UnitScales;
 use super::{Operand, Outputs, Plan, TreeSum, Work};
 use crate::element::Element;
-use crate::simd::{InOut, Isa, Kernel, Lanes, Sum, dispatch, is_intel};
+use crate::simd::{Isa, Kernel, Lanes, Sum, dispatch, is_intel};
 use crate::tensor::Lines;
 use core::ops::Range;
-use entries::{Ahead, Entries};
-use row::{Direct, InPieces, Passes};
+use entries::Ahead;
+use row::{InPieces, Passes};
 use scratch::Scratch;
 
 /// A loss of rows of `K` operands, made from `J` sums over their entries.
@@ -70,10 +71,6 @@ const LEAF_UNITS: usize = 1024;
 
 /// Units whose rows are found at a time.
 const UNITS: usize = 64;
-
-/// How many units later a unit's gradients are written: while the next one is summed, its factors are
-/// still computed, and everything behind what waits for them would wait as well.
-const DELAY: usize = 2;
 
 /// How many bytes ahead memory is asked for, to read and to write.
 pub(super) const AHEAD: usize = 1536;
@@ -312,71 +309,8 @@ where
             }
             return;
         };
-        let mut line = 0;
-        let (mut left, mut number) = ([None; DELAY], 0);
-        for sample in samples.clone() {
-            for unit in units.clone() {
-                if let Some(scale) = scales.of(sample, unit) {
-                    let label = L::label(&self.labels, sample, unit);
-                    let place = &mut left[number % DELAY];
-                    let mut row = self.direct(simd, &mut lines, line, *place);
-                    losses[line] = row.complete(self.loss, label, scale.grad);
-                    *place = row.left.map(|factors| Left { line, factors });
-                    number += 1;
-                }
-                line += 1;
-            }
-        }
-        left.rotate_left(number % DELAY);
-        for Left { line, factors } in left.into_iter().flatten() {
-            let mut row = self.direct(simd, &mut lines, line, None);
-            row.entries.write(simd, self.loss, factors, self.stream);
-        }
+        self.in_groups(simd, &mut lines, scales, [samples, units], losses);
     }
-
-    /// The rows of a unit, and of one before it whose gradients are left to be written.
-    #[inline(always)]
-    fn direct<'r, S: Isa>(
-        &self,
-        simd: S,
-        lines: &'r mut [Lines<'_, T>; K],
-        line: usize,
-        left: Option<Left<L::Factors>>,
-    ) -> Direct<'r, T, S, L, K, J> {
-        // By loops: `map` is a call, which leaves the addresses in memory.
-        let mut rows = [const { InOut::EMPTY }; K];
-        let mut rows_before = [const { InOut::EMPTY }; K];
-        match left {
-            None => {
-                for (row, lines) in rows.iter_mut().zip(lines) {
-                    *row = lines.line(line);
-                }
-            }
-            Some(Left { line: before, .. }) => {
-                for ((row, row_before), lines) in rows.iter_mut().zip(&mut rows_before).zip(lines) {
-                    [*row, *row_before] = lines.two_lines(line, before);
-                }
-            }
-        }
-        Direct {
-            simd,
-            loss: self.loss,
-            entries: Entries(rows),
-            before: Entries(rows_before),
-            factors_before: left.map(|left| left.factors),
-            ahead: self.ahead,
-            stream: self.stream,
-            leaves_gradients: self.late,
-            left: None,
-        }
-    }
-}
-
-/// A unit whose gradients are left to be written with a later one.
-#[derive(Clone, Copy)]
-struct Left<F> {
-    line: usize,
-    factors: Option<F>,
 }
 
 /// The rows of all operands, if those of each lie a stride apart.

@@ -1,4 +1,4 @@
-use super::entries::{Ahead, Entries};
+use super::entries::Entries;
 use super::scratch::Scratch;
 use super::{PairLoss, Pairs};
 use crate::drivers::{Gathered, Outputs};
@@ -15,11 +15,10 @@ pub(super) trait Passes<T: Element, L: PairLoss<T, K, J>, const K: usize, const 
     /// The largest absolute value among the entries of each row; NaNs are passed over.
     fn largest(&mut self) -> [T; K];
 
-    /// Writes the gradients of all entries, zeros where there are no factors, or leaves them to be
-    /// written with a later unit.
+    /// Writes the gradients of all entries, zeros where there are no factors.
     fn write(&mut self, factors: Option<L::Factors>);
 
-    /// The loss of the unit; its gradients are written, or left.
+    /// The loss of the unit; its gradients are written.
     #[inline(always)]
     fn complete(&mut self, loss: L, label: L::Label, coefficient: f64) -> T {
         let mut exponents = [0; K];
@@ -35,69 +34,11 @@ pub(super) trait Passes<T: Element, L: PairLoss<T, K, J>, const K: usize, const 
 }
 
 /// The powers of 2 that take each row's largest entry near 1.
-fn exponents_of<T: Element, const K: usize>(largest: [T; K]) -> [i32; K] {
+pub(super) fn exponents_of<T: Element, const K: usize>(largest: [T; K]) -> [i32; K] {
     largest.map(|largest| match largest.to_f64() {
         0.0 => 0,
         largest => normal_exponent::<T>(-exponent(largest)),
     })
-}
-
-/// Whole rows whose entries are neighbours in memory, and those of a unit before them.
-///
-/// Where gradients are written late, it is not in the unit's own passes but while a later unit is
-/// summed.
-pub(super) struct Direct<'r, T: Element, S, L: PairLoss<T, K, J>, const K: usize, const J: usize> {
-    pub(super) simd: S,
-    pub(super) loss: L,
-    pub(super) entries: Entries<'r, T, K>,
-    /// A unit before, and what its gradients are made with if they are still to be written.
-    pub(super) before: Entries<'r, T, K>,
-    pub(super) factors_before: Option<Option<L::Factors>>,
-    pub(super) ahead: Ahead,
-    /// Whether gradients go past the caches, if all are wanted and can.
-    pub(super) stream: bool,
-    /// Whether the gradients are left to a later unit.
-    pub(super) leaves_gradients: bool,
-    /// What the gradients that are left are made with.
-    pub(super) left: Option<Option<L::Factors>>,
-}
-
-impl<T, S, L, const K: usize, const J: usize> Passes<T, L, K, J> for Direct<'_, T, S, L, K, J>
-where
-    T: Element,
-    S: Isa,
-    L: PairLoss<T, K, J>,
-{
-    #[inline(always)]
-    fn sums(&mut self, exponents: Option<[i32; K]>) -> [f64; J] {
-        let mut sums = [Gathered::zero(self.simd); J];
-        let (simd, loss, ahead, stream) = (self.simd, self.loss, self.ahead, self.stream);
-        let (entries, before) = (&mut self.entries, &mut self.before);
-        match self.factors_before.take() {
-            Some(factors) => {
-                entries.sum_and_write(simd, loss, ahead, &mut sums, before, factors, stream);
-            }
-            None => entries.sum(simd, loss, exponents, ahead, &mut sums),
-        }
-        folded(sums)
-    }
-
-    #[inline(always)]
-    fn largest(&mut self) -> [T; K] {
-        let mut largest = [T::ZERO; K];
-        self.entries.largest(self.simd, &mut largest);
-        largest
-    }
-
-    #[inline(always)]
-    fn write(&mut self, factors: Option<L::Factors>) {
-        if self.leaves_gradients {
-            self.left = Some(factors);
-        } else {
-            self.entries
-                .write(self.simd, self.loss, factors, self.stream);
-        }
-    }
 }
 
 /// Whole rows of one chunk, wherever their entries lie.
@@ -248,7 +189,7 @@ where
 
 /// The sums of all lanes.
 #[inline(always)]
-fn folded<S: Isa, const J: usize>(sums: [Gathered<S>; J]) -> [f64; J] {
+pub(super) fn folded<S: Isa, const J: usize>(sums: [Gathered<S>; J]) -> [f64; J] {
     let mut folded = [0.0; J];
     for (folded, sum) in folded.iter_mut().zip(sums) {
         *folded = sum.total().fold();
