@@ -4,6 +4,7 @@
 //! leaves by logical shape alone; a driver runs a leaf, feeding the loss's formula one vector after
 //! the other. After the checks nothing can fail.
 
+mod aligned;
 pub(crate) mod all_pairs;
 mod compiled;
 pub(crate) mod elementwise;
@@ -19,6 +20,7 @@ mod terms;
 mod tree_sum;
 mod unit_scale;
 
+pub(crate) use aligned::Aligned;
 pub(crate) use compiled::compiled;
 pub use compiled::{Compiled, Work};
 pub(crate) use gathered::Gathered;

@@ -1,7 +1,7 @@
 use super::ask_for;
 use super::tree::{self, MOST_AT_ONCE, Products, TREE, holds_several};
 use crate::Exec;
-use crate::drivers::Gathered;
+use crate::drivers::{Aligned, Gathered};
 use crate::element::Element;
 use crate::parallel::{self, for_each_part};
 use crate::simd::{Isa, Kernel, Lanes, Sum, dispatch};
@@ -74,8 +74,8 @@ impl<T: Element> Distances<'_, '_, T> {
     fn run_rows<S: Isa, const N: usize>(self, simd: S) {
         let mut rooms = [[T::ZERO; SLAB]; N];
         // Rows that lie beside each other in a vector, and the same with a column for each.
-        let mut slabs = [[T::ZERO; SLAB]; 16];
-        let mut panel = [[T::ZERO; 16]; SLAB];
+        let Aligned(slabs) = &mut Aligned([[T::ZERO; SLAB]; 16]);
+        let Aligned(panel) = &mut Aligned([[T::ZERO; 16]; SLAB]);
         let mut start = 0;
         while start < self.others {
             let beside = T::LANES.min(self.others - start);
@@ -96,7 +96,7 @@ impl<T: Element> Distances<'_, '_, T> {
                     }
                     slab[row.len()..padded].fill(T::ZERO);
                 }
-                turn(simd, &slabs, &mut panel[..padded]);
+                turn(simd, slabs, &mut panel[..padded]);
                 for (first, sums) in self.rows.clone().step_by(N).zip(sums.chunks_exact_mut(N)) {
                     let mut rows = [&[][..]; N];
                     for (number, (row, room)) in rows.iter_mut().zip(&mut rooms).enumerate() {
@@ -104,7 +104,7 @@ impl<T: Element> Distances<'_, '_, T> {
                         let number = (first + number).min(self.rows.end - 1);
                         *row = self.own.row(0, number, entries.clone(), room);
                     }
-                    for (sum, squares) in sums.iter_mut().zip(squares(simd, rows, &panel)) {
+                    for (sum, squares) in sums.iter_mut().zip(squares(simd, rows, panel)) {
                         sum.gather(squares);
                     }
                 }

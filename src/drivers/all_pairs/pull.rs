@@ -1,6 +1,7 @@
 use super::ask_for;
 use super::tile::{Own, SIDE, SLAB, Slabs, Tile, VECTORS};
 use super::tree::{MOST_AT_ONCE, TREE, holds_several};
+use crate::drivers::Aligned;
 use crate::drivers::terms::SUM_BLOCK;
 use crate::element::Element;
 use crate::parallel::{self, for_each_part};
@@ -232,17 +233,18 @@ impl<T: Element, const ROWS: bool> Kernel for Pull<'_, '_, T, ROWS> {
 
     #[inline(always)]
     fn run<S: Isa>(mut self, simd: S) {
-        let (mut own, mut panel) = ([[T::ZERO; SLAB]; SIDE], [[T::ZERO; SLAB]; SIDE]);
+        let Aligned(own) = &mut Aligned([[T::ZERO; SLAB]; SIDE]);
+        let Aligned(panel) = &mut Aligned([[T::ZERO; SLAB]; SIDE]);
         let step = VECTORS * T::LANES;
         for start in (0..self.len).step_by(step) {
             let entries = start..self.len.min(start + step);
-            for (row, slab) in self.own_rows.clone().zip(&mut own) {
+            for (row, slab) in self.own_rows.clone().zip(&mut *own) {
                 copy(self.own, row, &entries, slab);
             }
             let sums = if const { holds_several::<T, S>() } {
-                self.sums::<S, MOST_AT_ONCE>(simd, &entries, &own, &mut panel)
+                self.sums::<S, MOST_AT_ONCE>(simd, &entries, own, panel)
             } else {
-                self.sums::<S, 1>(simd, &entries, &own, &mut panel)
+                self.sums::<S, 1>(simd, &entries, own, panel)
             };
             for (number, sums) in sums[..self.own_rows.len()].iter().enumerate() {
                 let own = self.own_rows.start + number;
@@ -277,8 +279,8 @@ impl<T: Element, const ROWS: bool> Pull<'_, '_, T, ROWS> {
     ) -> Sums<S> {
         let rows = self.own_rows.len();
         let vectors = entries.len().div_ceil(T::LANES);
-        let mut some = [[Sum::zero(simd); VECTORS]; SIDE];
-        let mut sums = some;
+        let mut sums = [[Sum::zero(simd); VECTORS]; SIDE];
+        let Aligned(some) = &mut Aligned(sums);
         let mut gathered = 0;
         for start in (0..self.others()).step_by(SIDE) {
             let tile = self.tile(start);

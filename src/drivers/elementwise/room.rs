@@ -5,6 +5,7 @@ use crate::element::Element;
 const LONGEST_BLOCK: usize = block::<f32>();
 
 /// Room for the operands of one block that do not lie in runs.
+#[repr(align(64))]
 pub(super) struct Copies<T, const K: usize> {
     pub(super) pred: [T; LONGEST_BLOCK],
     pub(super) inputs: [[T; LONGEST_BLOCK]; K],

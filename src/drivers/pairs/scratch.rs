@@ -7,6 +7,7 @@ use core::ops::Range;
 pub(super) const PIECE: usize = 1024;
 
 /// Room for pieces of rows whose entries are no neighbours in memory.
+#[repr(align(64))]
 pub(super) struct Scratch<T, const K: usize> {
     rows: [[T; PIECE]; K],
 }

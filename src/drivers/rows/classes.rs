@@ -6,7 +6,7 @@ use super::row::{LeftOut, first_lane, subtracted};
 use super::{RowLabel, RowLoss};
 use crate::drivers::schedule::Leaf;
 use crate::drivers::terms::SUM_BLOCK;
-use crate::drivers::{Outputs, Plan};
+use crate::drivers::{Aligned, Outputs, Plan};
 use crate::element::Element;
 use crate::math::lanes::exp_nonpos;
 use crate::simd::{InOut, Isa, Kernel, Lanes, Mask, Sum, dispatch};
@@ -60,6 +60,7 @@ struct Run<'r, 'i, 'a, 'o, T, R> {
 }
 
 /// Room for a piece of a row and everything that belongs to its classes.
+#[repr(align(64))]
 struct Pieces<T> {
     logits: [T; PIECE],
     shares: [T; PIECE],
@@ -75,8 +76,8 @@ impl<T: Element, R: RowLoss<T>> Kernel for Run<'_, '_, '_, '_, T, R> {
     #[inline(always)]
     fn run<S: Isa>(mut self, simd: S) -> f64 {
         let zeros = [T::ZERO; PIECE];
-        let mut room = [zeros; 2];
-        let mut room = Room::of_pieces(&mut room);
+        let mut room = Aligned([zeros; 2]);
+        let mut room = Room::of_pieces(&mut room.0);
         let mut pieces = Pieces {
             logits: zeros,
             shares: zeros,

@@ -4,7 +4,7 @@ use super::outcome::{First, Outcome, Second};
 use super::room::{PIECE, Room};
 use super::row::{LeftOut, Sums, subtracted};
 use crate::drivers::unit_scale::UnitScale;
-use crate::drivers::{Outputs, Plan};
+use crate::drivers::{Aligned, Outputs, Plan};
 use crate::element::Element;
 use crate::math;
 use crate::simd::{Isa, Kernel, dispatch};
@@ -143,8 +143,8 @@ where
         let mut pieces;
         let mut room = Room::none();
         if !self.rows.in_runs(&outputs) {
-            pieces = [[T::ZERO; PIECE]; 2];
-            room = Room::of_pieces(&mut pieces);
+            pieces = Aligned([[T::ZERO; PIECE]; 2]);
+            room = Room::of_pieces(&mut pieces.0);
         }
         for (k, found) in found.iter_mut().enumerate() {
             let chunk = Chunk {

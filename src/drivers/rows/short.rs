@@ -6,7 +6,7 @@ use super::room::PIECE;
 use super::tile::{PACKED, Packed, TURNED};
 use super::{RowLabel, RowLoss};
 use crate::drivers::unit_scale::UnitScales;
-use crate::drivers::{Outputs, Plan};
+use crate::drivers::{Aligned, Outputs, Plan};
 use crate::element::Element;
 use crate::simd::{dispatch, fence};
 use crate::tensor::Lines;
@@ -168,8 +168,8 @@ where
     /// Rows a stride apart whose gradients are made of exponentials and go past the caches.
     #[inline(never)]
     fn trailing(&mut self) -> f64 {
-        let mut room = [[T::ZERO; LONGEST_CHUNK]; 2];
-        let [exponentials, gradient] = room.each_mut().map(|values| &mut values[..]);
+        let mut room = Aligned([[T::ZERO; LONGEST_CHUNK]; 2]);
+        let [exponentials, gradient] = room.0.each_mut().map(|values| &mut values[..]);
         self.in_lines::<true>(Some(Trailing {
             exponentials,
             gradient,
@@ -180,8 +180,8 @@ where
     /// Rows of few classes a stride apart, which are turned to stand side by side.
     #[inline(never)]
     fn turned(&mut self) -> f64 {
-        let mut room = [[T::ZERO; TURNED]; 3];
-        let mut packed = room.each_mut().map(|values| &mut values[..]);
+        let mut room = Aligned([[T::ZERO; TURNED]; 3]);
+        let mut packed = room.0.each_mut().map(|values| &mut values[..]);
         let width = self.rows.width(TURNED);
         self.groups(|leaf, at, rest, losses| {
             let count = rest.min(width);
@@ -195,12 +195,12 @@ where
     #[inline(never)]
     fn apart(&mut self) -> f64 {
         let (mut room, mut shares);
-        room = [[T::ZERO; PACKED]; 2];
-        let [logits, grads] = room.each_mut().map(|values| &mut values[..]);
+        room = Aligned([[T::ZERO; PACKED]; 2]);
+        let [logits, grads] = room.0.each_mut().map(|values| &mut values[..]);
         let mut packed = [logits, grads, &mut []];
         if DENSE {
-            shares = [T::ZERO; PACKED];
-            packed[2] = &mut shares;
+            shares = Aligned([T::ZERO; PACKED]);
+            packed[2] = &mut shares.0;
         }
         let width = self.rows.width(PACKED);
         self.groups(|leaf, at, _, losses| {
@@ -254,15 +254,15 @@ where
     #[inline(never)]
     fn copied_to_room_of<const N: usize>(&mut self, at: Place, losses: &mut [T]) {
         let classes = 0..self.rows.classes;
-        let mut room = [T::ZERO; N];
-        let row = &mut room[..classes.end];
+        let mut room = Aligned([T::ZERO; N]);
+        let row = &mut room.0[..classes.end];
         let pred = self.outputs.pred();
         pred.copy_row(at.sample, at.unit, classes.clone(), row);
         let mut label;
         let mut shares = None;
         if DENSE && let RowLabel::Shares(given) = &self.rows.label {
-            label = [T::ZERO; N];
-            let line = given.row(at.sample, at.unit, classes, &mut label);
+            label = Aligned([T::ZERO; N]);
+            let line = given.row(at.sample, at.unit, classes, &mut label.0);
             shares = Some(Lines::of_slice(line));
         }
         let direct = Direct::<_, _, _, false> {
