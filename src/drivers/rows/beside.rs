@@ -5,7 +5,7 @@ use super::row::Row;
 use super::tile::{Known, PACKED, Packed, Tile};
 use super::{RowLabel, RowLoss};
 use crate::drivers::unit_scale::UnitScales;
-use crate::drivers::{Outputs, Plan};
+use crate::drivers::{Aligned, Outputs, Plan};
 use crate::element::Element;
 use crate::simd::{Isa, Kernel, Lanes, Sum};
 use core::ops::Range;
@@ -151,11 +151,11 @@ where
 
         let (mut one, mut three);
         let sums = if DENSE {
-            three = [[Sum::zero(simd); 16]; 3];
-            &mut three[..]
+            three = Aligned([[Sum::zero(simd); 16]; 3]);
+            &mut three.0[..]
         } else {
-            one = [[Sum::zero(simd); 16]];
-            &mut one[..]
+            one = Aligned([[Sum::zero(simd); 16]]);
+            &mut one.0[..]
         };
         if normalise || DENSE {
             for part in parts() {
