@@ -395,6 +395,7 @@ impl<'a, T: Copy> Given<'a, T> {
         }
     }
 
+    #[inline]
     fn laid(self, grid: &Grid<'a>) -> Operand<'a, T> {
         match self {
             Self::Read(input) => Operand::Read(Source::of_rows(input, grid)),

@@ -41,6 +41,7 @@ fn option_value(
 }
 
 /// An argument that must have a given shape.
+#[inline]
 pub(crate) fn shape(
     argument: &'static str,
     found: &[usize],
@@ -50,11 +51,16 @@ pub(crate) fn shape(
     if found.iter().eq(expected) {
         return Ok(());
     }
-    Err(Error::Shape {
+    Err(other_shape(argument, found, expected))
+}
+
+#[cold]
+fn other_shape(argument: &'static str, found: &[usize], expected: &[usize]) -> Error {
+    Error::Shape {
         argument,
         found: found.to_vec(),
         expected: expected.to_vec(),
-    })
+    }
 }
 
 /// An axis counted from the front; a negative one counts from the back.
@@ -108,6 +114,7 @@ pub struct Shapes<'s> {
 }
 
 impl<'s> Shapes<'s> {
+    #[inline]
     pub(crate) fn new(
         pred: &'s [usize],
         batch_axis: isize,
@@ -168,6 +175,7 @@ impl<'s> Shapes<'s> {
     }
 
     /// How many samples there are.
+    #[inline]
     fn samples(&self) -> usize {
         self.pred[self.batch_axis]
     }
@@ -221,6 +229,7 @@ impl<'s> Shapes<'s> {
     }
 
     /// Checks the shape of the losses' place.
+    #[inline]
     pub(crate) fn check_loss(&self, found: &[usize]) -> Result<(), Error> {
         match self.reduction {
             Reduction::None => self.check_each_loss("loss", found),
@@ -231,22 +240,26 @@ impl<'s> Shapes<'s> {
 
     /// Whether sums are gathered sample by sample. A sample of one loss needs no sum: its losses
     /// are visited like those of a reduction that gathers nothing.
+    #[inline]
     fn gathers_samples(&self) -> bool {
         self.reduction.per_sample() && self.losses_per_sample != 1
     }
 
     /// The order in which the call visits its units.
+    #[inline]
     pub(crate) fn grid(&self, shelf: &'s Shelf) -> Grid<'s> {
         let sample_axis = self.gathers_samples().then_some(self.batch_axis);
         Grid::new(self.pred, sample_axis, self.row_axes, shelf)
     }
 
     /// Whether the units' losses are written one by one.
+    #[inline]
     pub(crate) fn writes_each(&self) -> bool {
         !self.reduction.is_scalar() && !self.gathers_samples()
     }
 
     /// What sums are divided by.
+    #[inline]
     pub(crate) fn divisor(&self) -> f64 {
         match self.reduction {
             Reduction::SampleMean => self.losses_per_sample as f64,
@@ -364,6 +377,7 @@ impl<'s> Shapes<'s> {
     }
 
     /// The places of single losses, whose shape has been checked.
+    #[inline]
     pub(crate) fn lay_each<'a, T: Copy>(
         &self,
         loss: TensorMut<'a, T>,
@@ -380,6 +394,7 @@ impl<'s> Shapes<'s> {
     }
 
     /// Whether there is nothing to visit.
+    #[inline]
     pub(crate) fn has_no_units(&self) -> bool {
         let mut axes = self.pred.iter().enumerate();
         axes.any(|(axis, &extent)| extent == 0 && !self.row_axes.contains(axis))

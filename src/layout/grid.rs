@@ -28,6 +28,7 @@ pub struct Grid<'s> {
 impl<'s> Grid<'s> {
     /// Samples along `sample_axis` (one sample if there is none), and units along the other axes without
     /// those `row_axes` that each unit runs along.
+    #[inline]
     pub(crate) fn new(
         shape: &'s [usize],
         sample_axis: Option<usize>,

@@ -63,6 +63,7 @@ impl<'s> Layout<'s> {
     /// an extent is 1 and pred's is not, its entries are the same throughout if it is `spread`.
     ///
     /// Panics unless the axes fit.
+    #[inline]
     pub(crate) fn new(
         grid: &Grid<'s>,
         rows: bool,
@@ -108,6 +109,7 @@ impl<'s> Layout<'s> {
     }
 
     /// The layout of any tensor, as [`new`](Self::new) says.
+    #[cold]
     fn of_axes(
         grid: &Grid<'s>,
         rows: bool,

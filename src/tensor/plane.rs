@@ -40,7 +40,7 @@ impl<'a, T> Plane<'a, T> {
 
     /// Where a unit's first class lies, whoever owns that, and how many of the wanted units from it on
     /// are neighbours in memory. Panics unless the plane owns all of them.
-    #[inline]
+    #[inline(always)]
     pub(super) fn locate(&self, sample: usize, units: Range<usize>) -> (*mut T, usize) {
         assert!(self.samples.start <= sample && sample < self.samples.end);
         assert!(self.units.start <= units.start && units.start < units.end);
