@@ -8,11 +8,15 @@ use crate::simd::{InOut, Isa};
 use crate::tensor::Lines;
 use core::ops::Range;
 
-/// The most units in a group.
+/// The most units in a group. Not 8: rows of 128 would be written 4096 bytes behind those that are
+/// read, and what is loaded waits for stores to the same place in another page.
 const MOST: usize = 7;
 
-/// Entries of each operand in a group: few enough for them to be in the first-level cache still when
-/// their gradients are written.
+/// The fewest units in a group, for the same reason not 2, of rows of 512.
+const FEWEST: usize = 3;
+
+/// Entries of each operand in a group: few enough for them to be in the caches next to the processor
+/// still when their gradients are written.
 const ENTRIES: usize = 1536;
 
 /// Units whose sums are made one after the other, and then the losses and factors of all of them: from
@@ -64,7 +68,7 @@ where
         [samples, units]: [&Range<usize>; 2],
         losses: &mut [T],
     ) {
-        let size = (ENTRIES / self.len.max(1)).clamp(3, MOST);
+        let size = (ENTRIES / self.len.max(1)).clamp(FEWEST, MOST);
         let units = samples
             .clone()
             .flat_map(|sample| units.clone().map(move |unit| (sample, unit)));
