@@ -139,7 +139,7 @@ impl<'s> Shapes<'s> {
             }
         }
         let row_axes = match (unit, class_axis) {
-            (Unit::Sample, _) => AxisSet::AllBut(batch_axis),
+            (Unit::Sample, _) => AxisSet::all_but(batch_axis, rank),
             (_, Some(axis)) => AxisSet::One(axis),
             (_, None) => AxisSet::None,
         };
@@ -342,7 +342,7 @@ impl<'s> Shapes<'s> {
         } else if each && tensor.shape == losses {
             self.spread(tensor)
         } else if per_sample {
-            tensor.lacking(AxisSet::AllBut(self.batch_axis))
+            tensor.lacking(AxisSet::all_but(self.batch_axis, self.pred.len()))
         } else {
             if scalar {
                 shape(argument, tensor.shape, &[])?;
@@ -384,7 +384,7 @@ impl<'s> Shapes<'s> {
         grid: &Grid<'a>,
     ) -> Target<'a, T> {
         let loss = loss.lacking(match self.reduction.per_sample() {
-            true => AxisSet::AllBut(self.batch_axis),
+            true => AxisSet::all_but(self.batch_axis, self.pred.len()),
             false => self.lacking,
         });
         match self.each_class {

@@ -25,6 +25,17 @@ pub enum AxisSet {
 }
 
 impl AxisSet {
+    /// All of `rank` axes but one; where there are no more than two, by the name that the others have as
+    /// a single axis or none.
+    #[inline]
+    pub(crate) fn all_but(axis: usize, rank: usize) -> Self {
+        match rank {
+            1 => Self::None,
+            2 => Self::One(1 - axis),
+            _ => Self::AllBut(axis),
+        }
+    }
+
     /// How many they are of `rank` axes, among which those named are.
     fn count(self, rank: usize) -> usize {
         match self {

@@ -81,6 +81,15 @@ impl<'a, T: Copy> Source<'a, T> {
         self.plane.locate(sample, units).1
     }
 
+    /// A stretch of units, if they are neighbours in memory.
+    #[inline]
+    fn neighbours(&self, sample: usize, units: Range<usize>) -> Option<&[T]> {
+        let (place, neighbours) = self.plane.locate_first(sample, units.clone());
+        // SAFETY: the plane owns the units, and they are neighbours.
+        (neighbours == units.len())
+            .then(|| unsafe { core::slice::from_raw_parts(place, neighbours) })
+    }
+
     /// A stretch of units: where they lie if they are neighbours in memory, else copied into
     /// `buffer`.
     #[inline]
@@ -90,15 +99,12 @@ impl<'a, T: Copy> Source<'a, T> {
         units: Range<usize>,
         buffer: &'b mut [T],
     ) -> &'b [T] {
-        let (place, neighbours) = self.plane.locate_first(sample, units.clone());
-        if neighbours == units.len() {
-            // SAFETY: the plane owns the units, and they are neighbours.
-            unsafe { core::slice::from_raw_parts(place, neighbours) }
-        } else {
-            let buffer = &mut buffer[..units.len()];
-            self.copy(sample, units, buffer);
-            buffer
+        if let Some(stretch) = self.neighbours(sample, units.clone()) {
+            return stretch;
         }
+        let buffer = &mut buffer[..units.len()];
+        self.copy(sample, units, buffer);
+        buffer
     }
 
     /// Copies a stretch of units.
@@ -139,8 +145,15 @@ impl<'a, T: Copy> Source<'a, T> {
     pub(crate) fn first_refused(&self, accepts: impl Fn(T) -> bool) -> Option<(usize, usize, T)> {
         let Plane { samples, units, .. } = &self.plane;
         for sample in samples.clone() {
+            if units.is_empty() {
+                continue;
+            }
+            // Not one by one until one is refused: so they are looked at as vectors.
             let mut all = true;
-            self.for_each(sample, units.clone(), |value| all &= accepts(value));
+            match self.neighbours(sample, units.clone()) {
+                Some(values) => values.iter().for_each(|&value| all &= accepts(value)),
+                None => self.for_each(sample, units.clone(), |value| all &= accepts(value)),
+            }
             if !all {
                 let mut each = units
                     .clone()
