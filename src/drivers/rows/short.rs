@@ -3,7 +3,7 @@ use super::direct::{Direct, Trailing};
 use super::leaf::{LONGEST_CHUNK, Rows};
 use super::place::Place;
 use super::room::PIECE;
-use super::tile::{PACKED, Packed, TURNED};
+use super::tile::{FEW_TURNED, PACKED, Packed, TURNED};
 use super::{RowLabel, RowLoss};
 use crate::drivers::unit_scale::UnitScales;
 use crate::drivers::{Aligned, Outputs, Plan};
@@ -73,7 +73,10 @@ where
                 false => self.apart(),
             }
         } else if self.rows.go_beside(count) && !level.is_scalar() && self.lie_in_lines() {
-            self.turned()
+            match count.next_multiple_of(T::LANES) * self.rows.classes <= FEW_TURNED {
+                true => self.turned::<FEW_TURNED>(),
+                false => self.turned::<TURNED>(),
+            }
         } else if stream && self.rows.loss.normalises() && self.lie_in_lines() {
             self.trailing()
         } else {
@@ -179,10 +182,16 @@ where
 
     /// Rows of few classes a stride apart, which are turned to stand side by side.
     #[inline(never)]
-    fn turned(&mut self) -> f64 {
-        let mut room = Aligned([[T::ZERO; TURNED]; 3]);
-        let mut packed = room.0.each_mut().map(|values| &mut values[..]);
-        let width = self.rows.width(TURNED);
+    fn turned<const N: usize>(&mut self) -> f64 {
+        let (mut room, mut shares);
+        room = Aligned([[T::ZERO; N]; 2]);
+        let [logits, grads] = room.0.each_mut().map(|values| &mut values[..]);
+        let mut packed = [logits, grads, &mut []];
+        if DENSE {
+            shares = Aligned([T::ZERO; N]);
+            packed[2] = &mut shares.0;
+        }
+        let width = self.rows.width(N);
         self.groups(|leaf, at, rest, losses| {
             let count = rest.min(width);
             leaf.beside(at, &mut packed, width, &mut losses[..count]);

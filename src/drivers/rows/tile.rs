@@ -10,8 +10,11 @@ use core::ops::Range;
 /// exponentials.
 pub(super) const PACKED: usize = 4096;
 
-/// The same of short rows, of which a call may have few: room for them has to be cleared.
+/// The same of short rows.
 pub(super) const TURNED: usize = 1024;
+
+/// The same where a call has but few short rows: room for them has to be cleared.
+pub(super) const FEW_TURNED: usize = 256;
 
 /// Rows side by side, class by class: their logits, their exponentials and then gradients, and the
 /// label's shares.
