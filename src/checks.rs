@@ -51,11 +51,11 @@ pub(crate) fn shape(
     if found.iter().eq(expected) {
         return Ok(());
     }
-    Err(other_shape(argument, found, expected))
+    Err(shape_error(argument, found, expected))
 }
 
 #[cold]
-fn other_shape(argument: &'static str, found: &[usize], expected: &[usize]) -> Error {
+fn shape_error(argument: &'static str, found: &[usize], expected: &[usize]) -> Error {
     Error::Shape {
         argument,
         found: found.to_vec(),

@@ -4,10 +4,6 @@ use crate::tensor::{Along, Lines, Source, Target};
 use core::ops::Range;
 
 /// An input that a loss has a gradient of, and the place of that gradient if it is wanted.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "a few of them live on the stack during a call"
-)]
 pub enum Operand<'a, T> {
     /// No gradient.
     Read(Source<'a, T>),
@@ -59,7 +55,7 @@ impl<'a, T: Element> Operand<'a, T> {
 
     /// A stretch of units to read and write: where they lie if they are neighbours in memory, else
     /// in `buffer`; the flag says that the gradient is still to be written from there.
-    pub(crate) fn stretch<'b>(
+    pub(crate) fn stretch_or<'b>(
         &'b mut self,
         sample: usize,
         units: Range<usize>,

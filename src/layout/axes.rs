@@ -1,6 +1,5 @@
 use smallvec::SmallVec;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The extent and the stride of an axis, in elements.
 pub(super) type Axis = (usize, isize);
@@ -83,30 +82,34 @@ impl Slower {
     }
 }
 
-/// Places on a shelf: of a call of three embeddings, their gradients, losses, weights and upstream.
-const PLACES: usize = 9;
+/// As many as any call has layouts with slower axes: of two embeddings, their gradients, labels, losses,
+/// weights and upstream.
+const PLACES: usize = 8;
 
-/// Where the slower axes of a call's layouts are kept. Most layouts have none, and those that are
-/// copied often, to split them among threads, are small without them.
+/// Where the slower axes of a call's layouts are kept. Most layouts have none; without them a layout is
+/// a few numbers, cheap to copy where work is split among threads.
 #[derive(Debug)]
 pub(crate) struct Shelf {
     places: [OnceLock<Slower>; PLACES],
-    taken: AtomicUsize,
 }
 
 impl Shelf {
     pub(crate) fn new() -> Self {
         Self {
             places: [const { OnceLock::new() }; PLACES],
-            taken: AtomicUsize::new(0),
         }
     }
 
     /// Keeps the axes of one more layout. Panics if those of [`PLACES`] are kept already.
     #[cold]
-    pub(super) fn keep(&self, slower: Slower) -> &Slower {
-        let place = self.taken.fetch_add(1, Ordering::Relaxed);
-        self.places[place].get_or_init(|| slower)
+    pub(super) fn keep(&self, mut slower: Slower) -> &Slower {
+        for place in &self.places {
+            match place.set(slower) {
+                Ok(()) => return place.get().expect("what was just set"),
+                Err(back) => slower = back,
+            }
+        }
+        panic!("a call has more layouts than there are places");
     }
 }
 

@@ -25,8 +25,7 @@ pub enum AxisSet {
 }
 
 impl AxisSet {
-    /// All of `rank` axes but one; where there are no more than two, by the name that the others have as
-    /// a single axis or none.
+    /// All of `rank` axes but one, in the simplest form, so that equal sets compare equal.
     #[inline]
     pub(crate) fn all_but(axis: usize, rank: usize) -> Self {
         match rank {
@@ -64,9 +63,15 @@ pub struct Layout<'s> {
     /// The fastest axes of units and of a row's entries.
     unit: Axis,
     entry: Axis,
-    /// The slower ones, if memory merges not all of them.
+    /// The slower ones, where memory does not merge them all.
     slower: Option<&'s Slower>,
 }
+
+// What is laid out goes from thread to thread.
+const _: () = {
+    const fn is_shared<T: Send + Sync>() {}
+    is_shared::<Layout<'static>>();
+};
 
 impl<'s> Layout<'s> {
     /// Of a tensor with a row of entries a unit, or with one entry where it has no `rows`, given its own

@@ -12,7 +12,8 @@ pub struct Source<'a, T> {
     memory: PhantomData<&'a [T]>,
 }
 
-// SAFETY: a source only reads elements of an array that is borrowed shared for as long as it lives.
+// SAFETY: a source only reads elements of an array that is borrowed shared for as long as it lives; its
+// layout is plain numbers, of which some are behind a shared reference.
 unsafe impl<T: Sync> Send for Source<'_, T> {}
 // SAFETY: as above; reading from several threads is what `T: Sync` allows.
 unsafe impl<T: Sync> Sync for Source<'_, T> {}
@@ -38,8 +39,8 @@ impl<'a, T: Copy> Source<'a, T> {
         unsafe { Self::new(plane) }
     }
 
-    /// One value for each sample along an axis of `tensor`, which has no other: or one for all samples,
-    /// where its extent is 1 or there is no such axis.
+    /// One value for each sample along an axis of `tensor`, whose other extents are 1; or a single value,
+    /// which all samples share.
     pub(crate) fn of_samples(tensor: Tensor<'a, T>, axis: usize, samples: usize) -> Self {
         let values: usize = tensor.shape.iter().product();
         let mut stride = 0;
@@ -83,7 +84,7 @@ impl<'a, T: Copy> Source<'a, T> {
 
     /// A stretch of units, if they are neighbours in memory.
     #[inline]
-    fn neighbours(&self, sample: usize, units: Range<usize>) -> Option<&[T]> {
+    fn stretch(&self, sample: usize, units: Range<usize>) -> Option<&[T]> {
         let (place, neighbours) = self.plane.locate_first(sample, units.clone());
         // SAFETY: the plane owns the units, and they are neighbours.
         (neighbours == units.len())
@@ -93,13 +94,13 @@ impl<'a, T: Copy> Source<'a, T> {
     /// A stretch of units: where they lie if they are neighbours in memory, else copied into
     /// `buffer`.
     #[inline]
-    pub(crate) fn stretch<'b>(
+    pub(crate) fn stretch_or<'b>(
         &'b self,
         sample: usize,
         units: Range<usize>,
         buffer: &'b mut [T],
     ) -> &'b [T] {
-        if let Some(stretch) = self.neighbours(sample, units.clone()) {
+        if let Some(stretch) = self.stretch(sample, units.clone()) {
             return stretch;
         }
         let buffer = &mut buffer[..units.len()];
@@ -144,13 +145,13 @@ impl<'a, T: Copy> Source<'a, T> {
     /// The sample, the unit and the value of the first unit that `accepts` does not like.
     pub(crate) fn first_refused(&self, accepts: impl Fn(T) -> bool) -> Option<(usize, usize, T)> {
         let Plane { samples, units, .. } = &self.plane;
+        if units.is_empty() {
+            return None;
+        }
         for sample in samples.clone() {
-            if units.is_empty() {
-                continue;
-            }
-            // Not one by one until one is refused: so they are looked at as vectors.
+            // All of them, not only up to the first refused: the compiler makes vectors of that.
             let mut all = true;
-            match self.neighbours(sample, units.clone()) {
+            match self.stretch(sample, units.clone()) {
                 Some(values) => values.iter().for_each(|&value| all &= accepts(value)),
                 None => self.for_each(sample, units.clone(), |value| all &= accepts(value)),
             }

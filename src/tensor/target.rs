@@ -21,7 +21,8 @@ pub struct Target<'a, T> {
     memory: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: a target is the only way to its elements, like a mutable slice.
+// SAFETY: a target is the only way to its elements, like a mutable slice; its layout is plain numbers, of
+// which some are behind a shared reference.
 unsafe impl<T: Send> Send for Target<'_, T> {}
 // SAFETY: through a shared reference a target can only be read.
 unsafe impl<T: Sync> Sync for Target<'_, T> {}

@@ -21,7 +21,6 @@ pub(super) const SLAB: usize = VECTORS * 16;
 pub(super) type Slabs<T> = [[T; SLAB]; SIDE];
 
 /// What is known of some other rows: own rows belong to `ROWS` of the matrix, or to its columns.
-#[repr(align(64))]
 pub(super) struct Tile<T, const ROWS: bool> {
     /// Their derivatives for each own row; where own rows belong to columns, row by row of the others.
     weights: [[T; SIDE]; SIDE],

@@ -199,7 +199,7 @@ impl<T: Element, const K: usize> Run<'_, '_, '_, '_, T, K> {
             let mut buffers = copies.inputs.iter_mut();
             let inputs = self.driver.inputs.each_ref().map(|input| {
                 let buffer = buffers.next().expect("a buffer for each input");
-                Lines::of_slice(input.stretch(sample, units.clone(), buffer))
+                Lines::of_slice(input.stretch_or(sample, units.clone(), buffer))
             });
             let mut factors = None;
             if !self.plan.is_uniform() {
@@ -214,7 +214,8 @@ impl<T: Element, const K: usize> Run<'_, '_, '_, '_, T, K> {
                 each_copied = copied;
                 Lines::of_slice_mut(place)
             });
-            let (pred, copied) = self.outputs.operands[0].stretch(sample, units, &mut copies.pred);
+            let (pred, copied) =
+                self.outputs.operands[0].stretch_or(sample, units, &mut copies.pred);
             let mut stretches = Stretches {
                 pred,
                 inputs,

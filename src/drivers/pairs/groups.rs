@@ -1,5 +1,5 @@
 use super::entries::Entries;
-use super::row::{exponents_of, folded};
+use super::row::{Passes, Whole, folded};
 use super::{PairLoss, Pairs};
 use crate::drivers::Gathered;
 use crate::drivers::unit_scale::UnitScales;
@@ -8,27 +8,28 @@ use crate::simd::{InOut, Isa};
 use crate::tensor::Lines;
 use core::ops::Range;
 
-/// The most units in a group. Not 8: rows of 128 would be written 4096 bytes behind those that are
-/// read, and what is loaded waits for stores to the same place in another page.
+/// The most units in a group. Not 8: rows of 512 bytes would be written whole pages behind those that are
+/// read, and a load waits for a store whose address differs by whole pages.
 const MOST: usize = 7;
 
-/// The fewest units in a group, for the same reason not 2, of rows of 512.
-const FEWEST: usize = 3;
+/// The fewest units in a group whose gradients are written late; for the same reason not 2, of rows of
+/// 2048 bytes.
+const FEWEST_LATE: usize = 3;
 
-/// Entries of each operand in a group: few enough for them to be in the caches next to the processor
-/// still when their gradients are written.
-const ENTRIES: usize = 1536;
+/// Bytes of each operand in a group of more: few enough for it to be in the first-level cache still when
+/// its gradients are written.
+const BYTES: usize = 6 << 10;
 
-/// Units whose sums are made one after the other, and then the losses and factors of all of them: from
-/// a unit's sums to its factors it is a long way of divisions and roots, and side by side several of
-/// them take hardly longer than one.
+/// Units whose sums are made one after the other, and then the losses and factors of all of them. From
+/// sums to factors is a long chain of divisions and roots; several such chains side by side take hardly
+/// longer than one.
 ///
-/// Gradients that are written late are so while the next group is summed.
+/// Where gradients are written late, it is while the next group is summed.
 struct Group<F, const K: usize, const J: usize> {
     len: usize,
     members: [Member; MOST],
-    sums: [[f64; J]; MOST],
-    exponents: [[i32; K]; MOST],
+    /// With the exponents of the powers of 2 that the entries were multiplied by.
+    sums: [([f64; J], [i32; K]); MOST],
     factors: [Option<F>; MOST],
 }
 
@@ -46,14 +47,13 @@ impl<F: Copy, const K: usize, const J: usize> Group<F, K, J> {
         Self {
             len: 0,
             members: [Member::default(); MOST],
-            sums: [[0.0; J]; MOST],
-            exponents: [[0; K]; MOST],
+            sums: [([0.0; J], [0; K]); MOST],
             factors: [None; MOST],
         }
     }
 }
 
-impl<T, L, const K: usize, const J: usize> Pairs<'_, T, L, K, J>
+impl<'i, T, L, const K: usize, const J: usize> Pairs<'i, T, L, K, J>
 where
     T: Element,
     L: PairLoss<T, K, J>,
@@ -68,7 +68,8 @@ where
         [samples, units]: [&Range<usize>; 2],
         losses: &mut [T],
     ) {
-        let size = (ENTRIES / self.len.max(1)).clamp(FEWEST, MOST);
+        let fewest = if self.late { FEWEST_LATE } else { 1 };
+        let size = (BYTES / size_of::<T>() / self.len.max(1)).clamp(fewest, MOST);
         let units = samples
             .clone()
             .flat_map(|sample| units.clone().map(move |unit| (sample, unit)));
@@ -88,7 +89,7 @@ where
                 *place = member;
                 group.len += 1;
             }
-            self.add(simd, lines, &mut group, &before);
+            self.sum_group(simd, lines, &mut group, &before);
             self.finish(&mut group, losses);
             if group.len == 0 {
                 break;
@@ -103,7 +104,7 @@ where
 
     /// Sums over the rows of a group, while the gradients of the one before, if any, are written.
     #[inline(always)]
-    fn add<S: Isa>(
+    fn sum_group<S: Isa>(
         &self,
         simd: S,
         lines: &mut [Lines<'_, T>; K],
@@ -115,22 +116,13 @@ where
             let line = group.members[k].line;
             let mut sums = [Gathered::zero(simd); J];
             if k < before.len {
-                let (mut rows, mut others) = two_rows(lines, line, before.members[k].line);
+                let (mut own, mut others) = two_rows(lines, line, before.members[k].line);
                 let factors = before.factors[k];
-                rows.sum_and_write(simd, loss, ahead, &mut sums, &mut others, factors, stream);
+                own.sum_and_write(simd, loss, ahead, &mut sums, &mut others, factors, stream);
             } else {
                 rows(lines, line).sum(simd, loss, None, ahead, &mut sums);
             }
-            group.sums[k] = folded(sums);
-            group.exponents[k] = [0; K];
-            if L::SCALE_INVARIANT && !L::are_reliable(group.sums[k]) {
-                let (mut largest, mut sums) = ([T::ZERO; K], [Gathered::zero(simd); J]);
-                let mut rows = rows(lines, line);
-                rows.largest(simd, &mut largest);
-                let exponents = exponents_of(largest);
-                rows.sum(simd, loss, Some(exponents), ahead, &mut sums);
-                (group.sums[k], group.exponents[k]) = (folded(sums), exponents);
-            }
+            group.sums[k] = self.whole(simd, lines, line).within_range(folded(sums));
         }
         self.write_group(simd, lines, before, group.len);
     }
@@ -146,7 +138,7 @@ where
                 coefficient,
             } = group.members[k];
             let label = L::label(&self.labels, sample, unit);
-            let (sums, exponents) = (group.sums[k], group.exponents[k]);
+            let (sums, exponents) = group.sums[k];
             (losses[line], group.factors[k]) =
                 self.loss.finish(sums, exponents, label, coefficient);
         }
@@ -162,8 +154,22 @@ where
         first: usize,
     ) {
         for k in first..group.len {
-            let mut rows = rows(lines, group.members[k].line);
-            rows.write(simd, self.loss, group.factors[k], self.stream);
+            self.whole(simd, lines, group.members[k].line)
+                .write(group.factors[k]);
+        }
+    }
+
+    #[inline(always)]
+    fn whole<'r, S: Isa>(
+        &'r self,
+        simd: S,
+        lines: &'r mut [Lines<'_, T>; K],
+        line: usize,
+    ) -> Whole<'r, 'i, T, S, L, K, J> {
+        Whole {
+            simd,
+            pairs: self,
+            entries: rows(lines, line),
         }
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! A unit is a row of each of the `K` operands. The first pass adds a few sums of products over the
 //! entries of the rows; from these the loss makes its value and a few factors; with them the second
-//! pass turns entries into gradients, each row still in the cache. Where rows lie in lines, a unit's
-//! second pass is one loop with a later unit's first, since memory that is read and written in turns
-//! is idle half of the time. Rows too long for one thread are cut into chunks ([`long`]).
+//! pass turns entries into gradients, each row still in the cache. Where rows lie in lines, the
+//! second pass of a group of units is one loop with the first of the next ([`groups`]), since memory
+//! that is read and written in turns is idle half of the time. Rows too long for one thread are cut into chunks ([`long`]).
 
 mod entries;
 mod groups;
@@ -80,7 +80,7 @@ pub(super) const AHEAD: usize = 1536;
 const LEAST_LATE: usize = 64;
 
 /// Entries of all rows of a unit from which on its gradients go past the caches: with triplets of 100
-/// nothing is won, with pairs of 128 up to a tenth is lost.
+/// nothing is won, with pairs of 128 up to a fifth is lost.
 const LEAST_STREAMED: usize = 384;
 
 /// The operands' rows, and their labels.
@@ -90,8 +90,8 @@ struct Pairs<'i, T: Element, L: PairLoss<T, K, J>, const K: usize, const J: usiz
     /// Entries in a row.
     len: usize,
     ahead: Ahead,
-    /// Whether all gradients are wanted and, where rows lie in lines, written late: while a later unit
-    /// is summed.
+    /// Whether all gradients are wanted and, where rows lie in lines, written late: while the next group
+    /// of units is summed.
     late: bool,
     /// Whether gradients go past the caches, if all are wanted and lie in lines.
     stream: bool,

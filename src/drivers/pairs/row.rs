@@ -18,15 +18,22 @@ pub(super) trait Passes<T: Element, L: PairLoss<T, K, J>, const K: usize, const 
     /// Writes the gradients of all entries, zeros where there are no factors.
     fn write(&mut self, factors: Option<L::Factors>);
 
+    /// The sums, or where products have left the range of f64 those of entries times powers of 2, whose
+    /// exponents are the other half.
+    #[inline(always)]
+    fn within_range(&mut self, sums: [f64; J]) -> ([f64; J], [i32; K]) {
+        if !L::SCALE_INVARIANT || L::are_reliable(sums) {
+            return (sums, [0; K]);
+        }
+        let exponents = exponents_of(self.largest());
+        (self.sums(Some(exponents)), exponents)
+    }
+
     /// The loss of the unit; its gradients are written.
     #[inline(always)]
     fn complete(&mut self, loss: L, label: L::Label, coefficient: f64) -> T {
-        let mut exponents = [0; K];
-        let mut sums = self.sums(None);
-        if L::SCALE_INVARIANT && !L::are_reliable(sums) {
-            exponents = exponents_of(self.largest());
-            sums = self.sums(Some(exponents));
-        }
+        let sums = self.sums(None);
+        let (sums, exponents) = self.within_range(sums);
         let (loss, factors) = loss.finish(sums, exponents, label, coefficient);
         self.write(factors);
         loss
@@ -34,11 +41,48 @@ pub(super) trait Passes<T: Element, L: PairLoss<T, K, J>, const K: usize, const 
 }
 
 /// The powers of 2 that take each row's largest entry near 1.
-pub(super) fn exponents_of<T: Element, const K: usize>(largest: [T; K]) -> [i32; K] {
+fn exponents_of<T: Element, const K: usize>(largest: [T; K]) -> [i32; K] {
     largest.map(|largest| match largest.to_f64() {
         0.0 => 0,
         largest => normal_exponent::<T>(-exponent(largest)),
     })
+}
+
+/// Whole rows whose entries are neighbours in memory.
+pub(super) struct Whole<'r, 'i, T: Element, S, L: PairLoss<T, K, J>, const K: usize, const J: usize>
+{
+    pub(super) simd: S,
+    pub(super) pairs: &'r Pairs<'i, T, L, K, J>,
+    pub(super) entries: Entries<'r, T, K>,
+}
+
+impl<T, S, L, const K: usize, const J: usize> Passes<T, L, K, J> for Whole<'_, '_, T, S, L, K, J>
+where
+    T: Element,
+    S: Isa,
+    L: PairLoss<T, K, J>,
+{
+    #[inline(always)]
+    fn sums(&mut self, exponents: Option<[i32; K]>) -> [f64; J] {
+        let Pairs { loss, ahead, .. } = *self.pairs;
+        let mut sums = [Gathered::zero(self.simd); J];
+        self.entries
+            .sum(self.simd, loss, exponents, ahead, &mut sums);
+        folded(sums)
+    }
+
+    #[inline(always)]
+    fn largest(&mut self) -> [T; K] {
+        let mut largest = [T::ZERO; K];
+        self.entries.largest(self.simd, &mut largest);
+        largest
+    }
+
+    #[inline(always)]
+    fn write(&mut self, factors: Option<L::Factors>) {
+        let Pairs { loss, stream, .. } = *self.pairs;
+        self.entries.write(self.simd, loss, factors, stream);
+    }
 }
 
 /// Whole rows of one chunk, wherever their entries lie.

@@ -355,9 +355,10 @@ impl Shapes {
             return Ok(None);
         };
         let [samples] = self.samples;
-        let mut spread = [1; 3];
-        spread[self.axes[0]] = samples;
-        let broadcast = if scalar { [1; 3] } else { spread };
+        let mut broadcast = [1; 3];
+        if !scalar {
+            broadcast[self.axes[0]] = samples;
+        }
         let own: &[usize] = if scalar { &[] } else { &self.samples };
         let axis = if tensor.spreads_over(&broadcast) {
             self.axes[0]
