@@ -9,7 +9,7 @@ use common::ctc::{
     shortest,
 };
 use common::ctc_forms::{assert_every_form, assert_laid_out};
-use common::layouts::Layout;
+use common::layouts::{Laid, Layout};
 use common::levels::{for_each_level, levels, shrunk};
 use common::random::Random;
 use common::real::assert_same_bits;
@@ -496,21 +496,66 @@ fn ctc_factors_scale_samples() {
                 let error = (loss.wide() - exact).abs();
                 assert!(loss.wide() == exact || error <= 2.0 * T::CONTRACT.epsilon * exact.abs());
             }
-            // Both spread from pred's rank too.
-            let cube = factors.clone().into_shape_with_order((7, 1, 1)).unwrap();
-            for (spread, plain) in [
-                (on().upstream(&cube), on().upstream(&factors)),
-                (on().sample_weight(&cube), on().sample_weight(&factors)),
-            ] {
-                let (loss, grad) = spread.loss_and_grad().unwrap();
-                let (plain_loss, plain_grad) = plain.loss_and_grad().unwrap();
-                assert_same_bits(&loss, &plain_loss, "spread");
-                assert_same_bits(&grad.into_dyn(), &plain_grad.into_dyn(), "spread");
-            }
         });
     }
     check::<f32>();
     check::<f64>();
+}
+
+/// Factors that spread from pred's rank are those of the samples, wherever they lie; a single one is that
+/// of all samples, or of their total.
+#[test]
+fn ctc_factors_spread_over_samples() {
+    let batch = batch::<f32>();
+    let (labels, lengths) = (padded(&batch.labels), Array1::from(batch.frames()));
+    let factors = Array1::from_iter([0.7_f32, -1.5, 0.0, 3.0, 2.0, 1.0, -0.1]);
+    let (alike, of_all) = (
+        Array1::from_elem(7, 0.7_f32),
+        Array3::from_elem((1, 1, 1), 0.7),
+    );
+    let of_total = arr0(0.7_f32);
+    for (layout, shape) in [(CtcLayout::Ntc, [7, 1, 1]), (CtcLayout::Tnc, [1, 7, 1])] {
+        let (ctc, pred) = (batch.ctc().layout(layout), laid_out(&batch.pred, layout));
+        let spread = factors.clone().into_shape_with_order(shape).unwrap();
+        let mut laid = Vec::new();
+        for place in [
+            Layout::contiguous(3),
+            Layout::window(3),
+            Layout::reversed(3),
+        ] {
+            for (given, plain) in [(&spread, &factors), (&of_all, &alike)] {
+                let given = Laid::new(&given.clone().into_dyn(), &place, f32::NAN);
+                laid.push((given, plain, format!("{layout:?}, {place:?}")));
+            }
+        }
+        let views: Vec<_> = laid.iter().map(|(given, ..)| given.view()).collect();
+        let on = || {
+            let call = ctc.on(&pred, &labels).pred_lengths(&lengths);
+            call.exec(serial())
+        };
+        for ((_, plain, what), given) in laid.iter().zip(&views) {
+            for (given, plain) in [
+                (on().upstream(given), on().upstream(plain)),
+                (on().sample_weight(given), on().sample_weight(plain)),
+            ] {
+                let (loss, grad) = given.loss_and_grad().unwrap();
+                let (plain_loss, plain_grad) = plain.loss_and_grad().unwrap();
+                assert_same_bits(&loss, &plain_loss, what);
+                assert_same_bits(&grad.into_dyn(), &plain_grad.into_dyn(), what);
+            }
+        }
+        let total = || on().reduction(Reduction::Sum);
+        let [given, plain] = [total().upstream(&of_all), total().upstream(&of_total)]
+            .map(|call| call.grad().unwrap().into_dyn());
+        assert_same_bits(&given, &plain, "the total");
+
+        let samples = Axis(shape.iter().position(|&extent| extent == 7).unwrap());
+        let nobody = |array: &Array3<f32>| array.slice_axis(samples, (..0).into()).to_owned();
+        let (pred, weights) = (nobody(&pred), nobody(&spread));
+        let labels = labels.slice(s![..0, ..]);
+        let call = ctc.on(&pred, &labels).sample_weight(&weights);
+        assert!(call.loss().unwrap().is_empty());
+    }
 }
 
 /// Whole-batch reductions are those of the samples' losses, and their gradient is divided likewise.

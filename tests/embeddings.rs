@@ -218,16 +218,24 @@ fn no_vector_is_too_short_or_too_long_for_its_angle() {
 }
 
 /// More units than are run at once, of vectors that are added by groups, a single one and a part of one;
-/// units whose gradients are written at once; and long ones, of which fewer go together.
-const UNITS_AND_ENTRIES: [[usize; 2]; 3] = [[70, 84], [23, 40], [13, 520]];
+/// units whose gradients are written right after they are summed; long ones, of which fewer go together;
+/// and pairs that are several of a sample.
+const SHAPES: [&[usize]; 6] = [
+    &[70, 84],
+    &[23, 40],
+    &[17, 260],
+    &[17, 384],
+    &[13, 520],
+    &[5, 9, 84],
+];
 
 /// The gradients of a unit are written while another is summed: whatever that is, each unit is what it is
 /// alone, in place and elsewhere.
-fn units_are_what_they_are_alone<T: Real>(largest: f64, shape: [usize; 2]) {
+fn units_are_what_they_are_alone<T: Real>(largest: f64, shape: &[usize]) {
     let exists = |&unit: &usize| unit < shape[0];
     for name in ["triplet", "cosine_embedding"] {
         let case = case::<T>(name);
-        let mut problem = (case.draw)(&shape, 1, &mut Random::new(5));
+        let mut problem = (case.draw)(shape, 1, &mut Random::new(5));
         if let [near, far] = &mut problem.others[..] {
             // Examples that are drawn cost next to nothing. Of every three units two are to cost more.
             for (unit, (near, far)) in near.outer_iter_mut().zip(far.outer_iter_mut()).enumerate() {
@@ -251,7 +259,8 @@ fn units_are_what_they_are_alone<T: Real>(largest: f64, shape: [usize; 2]) {
                 .index_axis_mut(Axis(0), unit)
                 .mapv_inplace(|x| T::of(x.wide() * factor));
         }
-        let mut weights = ArrayD::from_elem(vec![shape[0]], T::of(0.7));
+        let weights = (0..shape[0]).map(|unit| T::of(0.7 + unit as f64 / 64.0));
+        let mut weights = Array1::from_iter(weights).into_dyn();
         for masked in [1, 6, 7, 41, 63, 69].into_iter().filter(exists) {
             weights[masked] = T::of(0.0);
         }
@@ -265,7 +274,7 @@ fn units_are_what_they_are_alone<T: Real>(largest: f64, shape: [usize; 2]) {
             let whole = fused(&case, &problem, &request);
             for unit in 0..shape[0] {
                 let (problem, request) = alone(&case, &problem, &request, unit..unit + 1);
-                let expected = part(&case, &shape, &request, &whole, unit..unit + 1);
+                let expected = part(&case, shape, &request, &whole, unit..unit + 1);
                 fused(&case, &problem, &request).assert_same(&expected, &what);
             }
             let places = Places::from(&problem, 1, Layout::contiguous);
@@ -276,14 +285,14 @@ fn units_are_what_they_are_alone<T: Real>(largest: f64, shape: [usize; 2]) {
 
 #[test]
 fn units_are_what_they_are_alone_in_f32() {
-    for shape in UNITS_AND_ENTRIES {
+    for shape in SHAPES {
         units_are_what_they_are_alone::<f32>(1e30, shape);
     }
 }
 
 #[test]
 fn units_are_what_they_are_alone_in_f64() {
-    for shape in UNITS_AND_ENTRIES {
+    for shape in SHAPES {
         units_are_what_they_are_alone::<f64>(1e200, shape);
     }
 }

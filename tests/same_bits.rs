@@ -307,23 +307,28 @@ fn gradients_past_the_caches_agree() {
     }
 }
 
-/// Rows whose classes are neighbours and rows side by side, past the caches, between others that a
-/// weight of 0 masks: as each sample by itself.
+/// Rows whose classes are neighbours, rows side by side and embeddings, past the caches, between others
+/// that a weight of 0 masks: as each sample by itself.
 fn rows_past_the_caches_agree<T: Real>() {
     let names = [
         "softmax_ce sparse",
         "softmax_ce dense",
         "softmax_ce sparse from_logits",
         "softmax_ce dense from_logits",
+        "triplet",
+        "cosine_embedding",
     ];
     for name in names {
         let case = common::cases::case::<T>(name);
-        let shapes = [
-            &[shrunk(3000), 1003][..],
-            &[shrunk(750), 4003],
-            &[3, 100, shrunk(10_001)],
-        ];
-        for shape in shapes {
+        let shapes: &[&[usize]] = match case.classes() {
+            true => &[
+                &[shrunk(3000), 1003],
+                &[shrunk(750), 4003],
+                &[3, 100, shrunk(10_001)],
+            ],
+            false => &[&[shrunk(17_000), 204]],
+        };
+        for &shape in shapes {
             let (samples, random) = (shape[0], &mut Random::new(19));
             let mut problem = (case.draw)(shape, 1, random);
             let mut weight = ArrayD::from_elem(vec![samples], T::of(0.5));

@@ -80,6 +80,50 @@ fn a_standard_layout_is_what_its_axes_say() {
 }
 
 #[test]
+fn layouts_of_one_shelf_are_their_own() {
+    let shape = &[2, 3, 4, 5][..];
+    let shelf = Shelf::new();
+    let grid = Grid::new(shape, Some(0), AxisSet::One(3), &shelf);
+    // None of these merge.
+    let all_strides = [
+        [1000, 100, 10, 1],
+        [-1000, 7, 90, 2],
+        [5, 1000, -10, 300],
+        [1, 2, 30, 200],
+    ];
+    let layouts = all_strides
+        .map(|strides| Layout::new(&grid, true, (shape, &strides), AxisSet::None, false));
+    for (strides, layout) in all_strides.iter().zip(layouts) {
+        for sample in 0..2 {
+            for unit in 0..12 {
+                let index = [sample, unit / 4, unit % 4];
+                let offsets = index.iter().zip(strides);
+                let expected = offsets.map(|(&at, stride)| at as isize * stride).sum();
+                assert_eq!(layout.locate(sample, unit).0, expected, "{strides:?}");
+            }
+        }
+        for entry in 0..5 {
+            assert_eq!(layout.row().locate(entry).0, entry as isize * strides[3]);
+        }
+    }
+}
+
+#[test]
+fn all_axes_but_one_have_their_simplest_name() {
+    for rank in 1..5 {
+        for axis in 0..rank {
+            let (given, expected) = (AxisSet::all_but(axis, rank), AxisSet::AllBut(axis));
+            assert_eq!(given.count(rank), expected.count(rank));
+            for other in 0..rank {
+                assert_eq!(given.contains(other), expected.contains(other));
+            }
+        }
+    }
+    assert_eq!(AxisSet::all_but(0, 2), AxisSet::One(1));
+    assert_eq!(AxisSet::all_but(0, 1), AxisSet::None);
+}
+
+#[test]
 fn what_is_nearly_standard_is_not() {
     let shape = &[3, 4][..];
     let shelf = Shelf::new();
