@@ -235,7 +235,7 @@ fn units_are_what_they_are_alone<T: Real>(largest: f64, shape: &[usize]) {
     let exists = |&unit: &usize| unit < shape[0];
     for name in ["triplet", "cosine_embedding"] {
         let case = case::<T>(name);
-        let mut problem = (case.draw)(shape, 1, &mut Random::new(5));
+        let mut problem = (case.draw)(shape, shape.len() - 1, &mut Random::new(5));
         if let [near, far] = &mut problem.others[..] {
             // Examples that are drawn cost next to nothing. Of every three units two are to cost more.
             for (unit, (near, far)) in near.outer_iter_mut().zip(far.outer_iter_mut()).enumerate() {

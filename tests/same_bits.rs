@@ -320,13 +320,13 @@ fn rows_past_the_caches_agree<T: Real>() {
     ];
     for name in names {
         let case = common::cases::case::<T>(name);
-        let shapes: &[&[usize]] = match case.classes() {
-            true => &[
+        let shapes: &[&[usize]] = match case.unit {
+            Unit::LastRow | Unit::Sample => &[&[shrunk(17_000), 204]],
+            _ => &[
                 &[shrunk(3000), 1003],
                 &[shrunk(750), 4003],
                 &[3, 100, shrunk(10_001)],
             ],
-            false => &[&[shrunk(17_000), 204]],
         };
         for &shape in shapes {
             let (samples, random) = (shape[0], &mut Random::new(19));
