@@ -24,8 +24,8 @@ pub enum Threading {
 /// | other elementwise losses | past the caches | cached, 0.9 to 1.1; 2 where the gradient lies up to 128 bytes further into a page than pred |
 /// | softmax cross entropy of logits | past the caches from 512 classes on, 1.6 | cached, 1.0 to 1.6 |
 /// | the same of log-probabilities | past the caches from 4000 classes on | past the caches from 4000 classes on, 1.3 |
-/// | triplets | cached, 1.2 | past the caches from 128 entries on, 1.4 |
-/// | pairs by their angle | cached | past the caches from 192 entries on, 1.0 to 1.3 |
+/// | triplets | cached, 1.2 | past the caches from 128 entries on where rows are whole cache lines, 1.2 |
+/// | pairs by their angle | cached | past the caches from 192 entries on where rows are whole cache lines, 1.0 to 1.2 |
 /// | CTC of many classes | past the caches | past the caches, 1.3 |
 ///
 /// Where there are no such stores, as on Arm, all gradients are cached.

@@ -383,6 +383,12 @@ impl<'a, T: Float> InOut<'a, T> {
         self.is_streamable() && (self.writable * size_of::<T>()).is_multiple_of(PIECE_BYTES)
     }
 
+    /// Whether what is written begins and ends with cache lines.
+    #[inline(always)]
+    pub fn is_made_of_lines(&self) -> bool {
+        self.is_streamable() && self.first_line() == 0 && self.writable.is_multiple_of(T::LANES)
+    }
+
     /// Writes lanes at `at` past the caches; needs a fence before another thread may read. Lines are
     /// best written whole, from the [first](Self::first_line) on, or else one vector after the other
     /// with nothing else in between.

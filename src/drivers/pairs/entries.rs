@@ -8,6 +8,16 @@ use crate::simd::{InOut, Isa, Lanes, Sum};
 /// Some entries of a unit's rows, each row's neighbours in memory.
 pub(super) struct Entries<'r, T, const K: usize>(pub(super) [InOut<'r, T>; K]);
 
+/// Which gradients go past the caches, where all of a unit are wanted.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum PastCaches {
+    Nothing,
+    /// Those that begin and end with cache lines.
+    WholeLines,
+    /// All that can.
+    Everything,
+}
+
 /// What memory is asked for ahead of the entries that are summed.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Ahead {
@@ -42,11 +52,15 @@ impl<T: Element, const K: usize> Entries<'_, T, K> {
         self.0.iter().all(InOut::is_writable)
     }
 
-    /// Whether all gradients can go past the caches. What is left of a line that was written by way of
-    /// them takes many times as long, so that none do unless all can.
+    /// Whether all gradients go past the caches. What is left of a line that was written by way of them
+    /// takes many times as long, so that none do unless all can.
     #[inline(always)]
-    fn are_streamable(&self) -> bool {
-        self.0.iter().all(InOut::is_streamable_to_its_end)
+    fn are_streamed(&self, past_caches: PastCaches) -> bool {
+        match past_caches {
+            PastCaches::Nothing => false,
+            PastCaches::WholeLines => self.0.iter().all(InOut::is_made_of_lines),
+            PastCaches::Everything => self.0.iter().all(InOut::is_streamable_to_its_end),
+        }
     }
 
     #[inline(always)]
@@ -80,8 +94,8 @@ impl<T: Element, const K: usize> Entries<'_, T, K> {
         );
     }
 
-    /// The same, while all gradients of as many entries of another unit are written, past the caches if
-    /// they can and `stream`: memory is read and written at once, not in turns.
+    /// The same, while all gradients of as many entries of another unit are written: memory is read and
+    /// written at once, not in turns.
     #[expect(clippy::too_many_arguments, reason = "of two units")]
     #[inline(always)]
     pub(super) fn sum_and_write<S: Isa, L: PairLoss<T, K, J>, const J: usize>(
@@ -92,10 +106,10 @@ impl<T: Element, const K: usize> Entries<'_, T, K> {
         sums: &mut [Gathered<S>; J],
         other: &mut Entries<'_, T, K>,
         factors: Option<L::Factors>,
-        stream: bool,
+        past_caches: PastCaches,
     ) {
         let what = (loss, None);
-        if stream && other.are_streamable() {
+        if other.are_streamed(past_caches) {
             self.sum_beside::<S, L, J, true, true>(simd, what, ahead, sums, other, factors);
         } else {
             self.sum_beside::<S, L, J, true, false>(simd, what, ahead, sums, other, factors);
@@ -211,17 +225,16 @@ impl<T: Element, const K: usize> Entries<'_, T, K> {
         }
     }
 
-    /// Writes the gradients that are wanted, zeros where there are no factors; past the caches, if all
-    /// are wanted and can, and `stream`.
+    /// Writes the gradients that are wanted, zeros where there are no factors.
     #[inline(always)]
     pub(super) fn write<S: Isa, L: PairLoss<T, K, J>, const J: usize>(
         &mut self,
         simd: S,
         loss: L,
         factors: Option<L::Factors>,
-        stream: bool,
+        past_caches: PastCaches,
     ) {
-        if stream && self.are_streamable() {
+        if self.are_streamed(past_caches) {
             self.write_all::<S, L, J, true>(simd, loss, factors);
         } else if self.are_writable() {
             self.write_all::<S, L, J, false>(simd, loss, factors);

@@ -111,14 +111,22 @@ where
         group: &mut Group<L::Factors, K, J>,
         before: &Group<L::Factors, K, J>,
     ) {
-        let (loss, ahead, stream) = (self.loss, self.ahead, self.stream);
+        let (loss, ahead, past_caches) = (self.loss, self.ahead, self.past_caches);
         for k in 0..group.len {
             let line = group.members[k].line;
             let mut sums = [Gathered::zero(simd); J];
             if k < before.len {
                 let (mut own, mut others) = two_rows(lines, line, before.members[k].line);
                 let factors = before.factors[k];
-                own.sum_and_write(simd, loss, ahead, &mut sums, &mut others, factors, stream);
+                own.sum_and_write(
+                    simd,
+                    loss,
+                    ahead,
+                    &mut sums,
+                    &mut others,
+                    factors,
+                    past_caches,
+                );
             } else {
                 rows(lines, line).sum(simd, loss, None, ahead, &mut sums);
             }

@@ -15,11 +15,12 @@ mod scratch;
 use super::schedule::{self, Leaf};
 use super::unit_scale::UnitScales;
 use super::{Operand, Outputs, Plan, TreeSum, Work};
+use crate::Stores;
 use crate::element::Element;
 use crate::simd::{Isa, Kernel, Lanes, Sum, dispatch, is_intel};
 use crate::tensor::Lines;
 use core::ops::Range;
-use entries::Ahead;
+use entries::{Ahead, PastCaches};
 use row::{InPieces, Passes};
 use scratch::Scratch;
 
@@ -93,8 +94,8 @@ struct Pairs<'i, T: Element, L: PairLoss<T, K, J>, const K: usize, const J: usiz
     /// Whether all gradients are wanted and, where rows lie in lines, written late: while the next group
     /// of units is summed.
     late: bool,
-    /// Whether gradients go past the caches, if all are wanted and lie in lines.
-    stream: bool,
+    /// Which gradients go past the caches, of rows that lie in lines.
+    past_caches: PastCaches,
 }
 
 /// Computes a loss of several operands and the gradients that are wanted, given the labels and the
@@ -112,19 +113,27 @@ pub(crate) fn run<'a, T: Element, L: PairLoss<T, K, J>, const K: usize, const J:
     // Reading and writing at once, both losses take no longer than memory does.
     let light = true;
     let late = all_wanted && len >= LEAST_LATE;
-    let stream = late && K * len >= LEAST_STREAMED && work.plan.streams(light, K);
+    let past_caches = match work.plan.exec.stores {
+        _ if !late || K * len < LEAST_STREAMED || !work.plan.streams(light, K) => {
+            PastCaches::Nothing
+        }
+        // Several runs that are written in parts of lines take from 0.8 to 2.2 times as long as by way of
+        // the caches: which of it differs from program to program.
+        Stores::Auto => PastCaches::WholeLines,
+        _ => PastCaches::Everything,
+    };
     let pairs = Pairs::<_, _, K, J> {
         loss,
         labels,
         len,
-        ahead: match (is_intel(), stream) {
+        ahead: match (is_intel(), past_caches != PastCaches::Nothing) {
             // Others ask for as much by themselves, and are up to a tenth slower if they are told.
             (false, _) => Ahead::Nothing,
             (true, false) => Ahead::SourcesAndTargets,
             (true, true) => Ahead::Sources,
         },
         late,
-        stream,
+        past_caches,
     };
     schedule::run(work.plan, work.outputs, &pairs);
 }
@@ -236,7 +245,7 @@ where
                 }
             }
         }
-        if pairs.stream {
+        if pairs.past_caches != PastCaches::Nothing {
             simd.fence();
         }
         total.total()

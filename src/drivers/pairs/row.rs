@@ -1,4 +1,4 @@
-use super::entries::Entries;
+use super::entries::{Entries, PastCaches};
 use super::scratch::Scratch;
 use super::{PairLoss, Pairs};
 use crate::drivers::{Gathered, Outputs};
@@ -80,8 +80,10 @@ where
 
     #[inline(always)]
     fn write(&mut self, factors: Option<L::Factors>) {
-        let Pairs { loss, stream, .. } = *self.pairs;
-        self.entries.write(self.simd, loss, factors, stream);
+        let Pairs {
+            loss, past_caches, ..
+        } = *self.pairs;
+        self.entries.write(self.simd, loss, factors, past_caches);
     }
 }
 
@@ -220,7 +222,7 @@ where
             });
             let mut entries = Entries(rows);
             drop(rooms);
-            entries.write(simd, self.loss, factors, false);
+            entries.write(simd, self.loss, factors, PastCaches::Nothing);
             let rooms = Scratch::rooms(scratch);
             for ((operand, room), copied) in outputs.operands.iter_mut().zip(rooms).zip(copied) {
                 if copied && let Some(grad) = operand.grad() {
