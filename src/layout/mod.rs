@@ -139,11 +139,11 @@ impl<'s> Layout<'s> {
             entry: (grid.row_len, 0),
             slower: None,
         };
-        let mut slower_axes = Slower::default();
         if grid.units == 0 || (rows && grid.row_len == 0) {
             // There is nothing to be located.
             return layout;
         }
+        let mut slower_axes = Slower::default();
         let (mut unit, mut entry) = ((1, 0), (1, 0));
         let mut own = 0;
         for (number, &pred) in grid.shape.iter().enumerate() {

@@ -2,9 +2,10 @@
 //!
 //! A unit is a row of each of the `K` operands. The first pass adds a few sums of products over the
 //! entries of the rows; from these the loss makes its value and a few factors; with them the second
-//! pass turns entries into gradients, each row still in the cache. Where rows lie in lines, the
-//! second pass of a group of units is one loop with the first of the next ([`groups`]), since memory
-//! that is read and written in turns is idle half of the time. Rows too long for one thread are cut into chunks ([`long`]).
+//! pass turns entries into gradients, each row still in the cache. Where rows lie in lines, the second
+//! pass of a group of units is one loop with the first of the next ([`groups`]), since memory that is
+//! read and written in turns is idle half of the time. Rows too long for one thread are cut into chunks
+//! ([`long`]).
 
 mod entries;
 mod groups;
