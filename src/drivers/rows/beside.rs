@@ -2,7 +2,7 @@ use super::leaf::Rows;
 use super::packing::{pack_columns, pack_lines, unpack_columns, unpack_lines};
 use super::place::Place;
 use super::row::Row;
-use super::tile::{Known, PACKED, Packed, Tile};
+use super::tile::{Known, Packed, Tile};
 use super::{RowLabel, RowLoss};
 use crate::drivers::unit_scale::UnitScales;
 use crate::drivers::{Aligned, Outputs, Plan};
@@ -20,6 +20,10 @@ const SEVERAL: usize = 8;
 /// The most rows that are copied at a time.
 pub(super) const WIDEST: usize = 256;
 
+/// Rows whose classes lie apart from which on more of them make no copy faster: runs of four cache lines
+/// of f32.
+pub(super) const LONG_RUN: usize = 64;
+
 impl<T, R, const DENSE: bool> Rows<'_, T, R, DENSE>
 where
     T: Element,
@@ -30,20 +34,28 @@ where
         self.classes <= FEW_CLASSES && count >= SEVERAL && self.loss.normalises()
     }
 
-    /// How many rows whose classes lie apart can be taken side by side, `units` being what is left of
-    /// the sample.
+    /// How many rows whose classes lie apart are next taken side by side, `units` being what is left of
+    /// the sample and `width` the most: where there are more, those up to the end of a cache line,
+    /// since lines that two groups share would be read and written twice.
     #[inline]
     pub(super) fn beside(
         &self,
-        outputs: &Outputs<'_, T>,
+        outputs: &mut Outputs<'_, T>,
         sample: usize,
         units: Range<usize>,
+        width: usize,
     ) -> usize {
-        let neighbours = match &self.label {
-            RowLabel::Class(_) => usize::MAX,
-            RowLabel::Shares(shares) => shares.contiguous(sample, units.clone()),
-        };
-        neighbours.min(outputs.operands[0].contiguous(sample, units))
+        let mut neighbours = outputs.operands[0].contiguous(sample, units.clone());
+        if let RowLabel::Shares(shares) = &self.label {
+            neighbours = neighbours.min(shares.contiguous(sample, units.clone()));
+        }
+        if neighbours <= width {
+            return neighbours;
+        }
+        let mut columns =
+            outputs.operands[0].columns(sample, units.start..units.start + neighbours);
+        let head = columns.line(0).first_line();
+        width - width.wrapping_sub(head) % T::LANES
     }
 
     /// How many rows stand side by side in `room`.
@@ -65,8 +77,9 @@ pub(super) struct Beside<'r, 'i, 'a, 'o, 'p, T: Element, R, const DENSE: bool> {
     /// The units of every sample.
     pub(super) units: Range<usize>,
     pub(super) packed: &'r mut Packed<'p, T>,
-    /// How many rows stand side by side there.
+    /// How many rows stand side by side there, and how many of their classes there is room for.
     pub(super) width: usize,
+    pub(super) step: usize,
     /// The first row.
     pub(super) at: Place,
     /// A place for the loss of each row; gradients are written, where they are wanted.
@@ -88,7 +101,7 @@ where
         }
         let (at, width) = (self.at, self.width);
         let (classes, count) = (self.rows.classes, self.losses.len());
-        let whole = classes <= PACKED / width;
+        let whole = classes <= self.step;
         if whole {
             self.fetch(simd, at, count, width, 0..classes);
         }
@@ -134,8 +147,8 @@ where
         let (classes, count) = (self.rows.classes, labels.len());
         let rows = first..first + count;
         let normalise = self.rows.loss.normalises();
+        let step = self.step;
         let parts = || {
-            let step = PACKED / width;
             (0..classes)
                 .step_by(step)
                 .map(move |start| start..classes.min(start + step))
@@ -310,9 +323,8 @@ where
         let classes = self.rows.classes;
         let zero = Lanes::splat(simd, T::ZERO);
         let mut largest = [Lanes::splat(simd, T::from_f64(f64::NEG_INFINITY)), zero];
-        let step = PACKED / width;
-        for start in (0..classes).step_by(step) {
-            let part = start..classes.min(start + step);
+        for start in (0..classes).step_by(self.step) {
+            let part = start..classes.min(start + self.step);
             if !whole {
                 self.fetch(simd, at, rows.len(), width, part.clone());
             }
@@ -349,7 +361,8 @@ where
         width: usize,
         classes: Range<usize>,
     ) {
-        let [logits, _, shares] = &mut *self.packed;
+        let [values, copy, shares] = &mut *self.packed;
+        let logits = if DENSE { copy } else { values };
         let pred = &mut self.outputs.operands[0];
         if self.rows.in_runs_of(pred) {
             // Of rows that short all classes are at hand.
@@ -385,7 +398,7 @@ where
         classes: Range<usize>,
     ) {
         let stream = self.rows.streams_columns(self.plan);
-        let grads = &self.packed[1];
+        let grads = &self.packed[0];
         let pred = &mut self.outputs.operands[0];
         if self.rows.in_runs_of(pred) {
             let first = at.number(&self.samples, &self.units);

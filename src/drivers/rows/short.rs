@@ -1,9 +1,9 @@
-use super::beside::{Beside, WIDEST};
+use super::beside::{Beside, LONG_RUN, WIDEST};
 use super::direct::{Direct, Trailing};
 use super::leaf::{LONGEST_CHUNK, Rows};
 use super::place::Place;
 use super::room::PIECE;
-use super::tile::{FEW_TURNED, PACKED, Packed, TURNED};
+use super::tile::{FEW_TURNED, PACKED, PACKED_WITH_SHARES, Packed, TURNED};
 use super::{RowLabel, RowLoss};
 use crate::drivers::unit_scale::UnitScales;
 use crate::drivers::{Aligned, Outputs, Plan};
@@ -68,9 +68,10 @@ where
         };
         // One lane at a time is none the faster for rows side by side.
         let sum = if !in_runs {
-            match level.is_scalar() {
-                true => self.one_by_one(),
-                false => self.apart(),
+            match (level.is_scalar(), DENSE) {
+                (true, _) => self.one_by_one(),
+                (_, true) => self.apart::<PACKED_WITH_SHARES>(),
+                (_, false) => self.apart::<PACKED>(),
             }
         } else if self.rows.go_beside(count) && !level.is_scalar() && self.lie_in_lines() {
             match count.next_multiple_of(T::LANES) * self.rows.classes <= FEW_TURNED {
@@ -183,13 +184,12 @@ where
     /// Rows of few classes a stride apart, which are turned to stand side by side.
     #[inline(never)]
     fn turned<const N: usize>(&mut self) -> f64 {
-        let (mut room, mut shares);
-        room = Aligned([[T::ZERO; N]; 2]);
-        let [logits, grads] = room.0.each_mut().map(|values| &mut values[..]);
-        let mut packed = [logits, grads, &mut []];
+        let (mut room, mut more);
+        room = Aligned([T::ZERO; N]);
+        let mut packed: Packed<'_, T> = [&mut room.0, &mut [], &mut []];
         if DENSE {
-            shares = Aligned([T::ZERO; N]);
-            packed[2] = &mut shares.0;
+            more = Aligned([[T::ZERO; N]; 2]);
+            [packed[1], packed[2]] = more.0.each_mut().map(|values| &mut values[..]);
         }
         let width = self.rows.width(N);
         self.groups(|leaf, at, rest, losses| {
@@ -202,19 +202,19 @@ where
     /// Rows whose classes lie apart: those that are neighbours class by class side by side, others one
     /// by one.
     #[inline(never)]
-    fn apart(&mut self) -> f64 {
-        let (mut room, mut shares);
-        room = Aligned([[T::ZERO; PACKED]; 2]);
-        let [logits, grads] = room.0.each_mut().map(|values| &mut values[..]);
-        let mut packed = [logits, grads, &mut []];
+    fn apart<const N: usize>(&mut self) -> f64 {
+        let (mut room, mut more);
+        room = Aligned([T::ZERO; N]);
+        let mut packed: Packed<'_, T> = [&mut room.0, &mut [], &mut []];
         if DENSE {
-            shares = Aligned([T::ZERO; PACKED]);
-            packed[2] = &mut shares.0;
+            more = Aligned([[T::ZERO; N]; 2]);
+            [packed[1], packed[2]] = more.0.each_mut().map(|values| &mut values[..]);
         }
-        let width = self.rows.width(PACKED);
+        // Half of the room leaves the first-level cache to what is copied, if runs are long all the same.
+        let width = self.rows.width(N).min(LONG_RUN).max(self.rows.width(N / 2));
         self.groups(|leaf, at, _, losses| {
             let units = at.unit..leaf.units.end;
-            let count = leaf.rows.beside(leaf.outputs, at.sample, units).min(width);
+            let count = leaf.rows.beside(leaf.outputs, at.sample, units, width);
             match count {
                 1 => leaf.copied(at, losses),
                 _ => leaf.beside(at, &mut packed, width, &mut losses[..count]),
@@ -241,6 +241,7 @@ where
             outputs: &mut *self.outputs,
             samples: self.samples.clone(),
             units: self.units.clone(),
+            step: packed[0].len() / width,
             packed,
             width,
             at,

@@ -6,9 +6,11 @@ use crate::math::lanes::exp_nonpos;
 use crate::simd::{Isa, Lanes, Sum};
 use core::ops::Range;
 
-/// The most values of rows that are copied side by side: 16 KiB of f32, and as much again for their
-/// exponentials.
-pub(super) const PACKED: usize = 4096;
+/// The most values of rows that are copied side by side: 32 KiB of f32, which fill a first-level cache.
+pub(super) const PACKED: usize = 8192;
+
+/// The same where the label is of shares, which take as much room, and the logits once more.
+pub(super) const PACKED_WITH_SHARES: usize = 4096;
 
 /// The same of short rows.
 pub(super) const TURNED: usize = 1024;
@@ -16,8 +18,8 @@ pub(super) const TURNED: usize = 1024;
 /// The same where a call has but few short rows: room for them has to be cleared.
 pub(super) const FEW_TURNED: usize = 256;
 
-/// Rows side by side, class by class: their logits, their exponentials and then gradients, and the
-/// label's shares.
+/// Rows side by side, class by class: what is computed of their logits, exponentials and then gradients;
+/// and where the label is of shares, the logits, which else stand in the same place, and the shares.
 pub(super) type Packed<'p, T> = [&'p mut [T]; 3];
 
 /// Rows side by side, one a lane. A vector holds one class of all.
@@ -54,6 +56,9 @@ where
     S: Isa,
     R: RowLoss<T>,
 {
+    /// Where the logits stand.
+    const LOGITS: usize = if DENSE { 1 } else { 0 };
+
     #[inline(always)]
     fn load(&self, what: usize, class: usize) -> Lanes<T, S> {
         Lanes::load(
@@ -64,7 +69,7 @@ where
 
     #[inline(always)]
     fn store(&mut self, class: usize, lanes: Lanes<T, S>) {
-        lanes.store(&mut self.packed[1][class * self.width + self.first..]);
+        lanes.store(&mut self.packed[0][class * self.width + self.first..]);
     }
 
     #[inline(always)]
@@ -81,7 +86,7 @@ where
         classes: Range<usize>,
     ) -> [Lanes<T, S>; 2] {
         for class in classes.clone() {
-            let logit = self.load(0, class - classes.start);
+            let logit = self.load(Self::LOGITS, class - classes.start);
             if DENSE {
                 position = logit.gt(max).select(self.number(class), position);
             }
@@ -95,7 +100,7 @@ where
     pub(super) fn exponentials(&mut self, known: &Known<T, S>, count: usize) {
         let subtracted = known.subtracted();
         for class in 0..count {
-            let exponential = exp_nonpos(self.load(0, class) - subtracted);
+            let exponential = exp_nonpos(self.load(Self::LOGITS, class) - subtracted);
             self.store(class, exponential);
         }
     }
@@ -155,13 +160,13 @@ where
         let mut rest = zero;
         if self.loss.normalises() {
             let left_out = known.left_out.eq(self.number(class));
-            rest = left_out.select(zero, self.load(1, at));
+            rest = left_out.select(zero, self.load(0, at));
         }
         if !DENSE {
             return [rest, zero, zero];
         }
         let share = self.load(2, at);
-        let surprise = known.subtracted() - self.load(0, at);
+        let surprise = known.subtracted() - self.load(1, at);
         let term = self.loss.term(share, surprise);
         [rest, self.loss.share(share), term]
     }
@@ -179,7 +184,7 @@ where
             let at = class - classes.start;
             let mut grad = Lanes::splat(self.simd, T::ZERO);
             if self.loss.normalises() {
-                grad = self.load(1, at) * factor;
+                grad = self.load(0, at) * factor;
             }
             if DENSE {
                 grad = self.load(2, at).neg_mul_add(grad_scale, grad);
