@@ -1,6 +1,7 @@
 //! Every check of a call, before the first write.
 
 use crate::drivers::Factor;
+use crate::drivers::flat::{MOST_SAMPLES, MOST_VALUES};
 use crate::element::Element;
 use crate::layout::{AxisSet, Extents, Grid, Shelf};
 use crate::tensor::{Source, Target, Tensor, TensorMut};
@@ -114,7 +115,8 @@ pub struct Shapes<'s> {
 }
 
 impl<'s> Shapes<'s> {
-    #[inline]
+    // A call of its own would hand it over in memory, which small calls wait for.
+    #[inline(always)]
     pub(crate) fn new(
         pred: &'s [usize],
         batch_axis: isize,
@@ -180,6 +182,15 @@ impl<'s> Shapes<'s> {
         self.pred[self.batch_axis]
     }
 
+    /// How many entries a row has, where units are rows along an axis.
+    #[inline]
+    pub(crate) fn classes(&self) -> usize {
+        match self.row_axes {
+            AxisSet::One(axis) => self.pred[axis],
+            _ => 1,
+        }
+    }
+
     /// The position of a unit in the labels, which lack the axes of rows.
     pub(crate) fn label_index(&self, grid: &Grid<'_>, sample: usize, unit: usize) -> Vec<usize> {
         let index = grid.index(sample, unit).into_iter().enumerate();
@@ -207,13 +218,19 @@ impl<'s> Shapes<'s> {
             .map(|(_, &extent)| extent)
     }
 
+    /// Whether a shape has one place per loss before any reduction.
+    #[inline]
+    fn is_each_loss(&self, found: &[usize]) -> bool {
+        found.iter().copied().eq(self.each_loss())
+    }
+
     /// Checks an argument that has one place per loss before any reduction.
     pub(crate) fn check_each_loss(
         &self,
         argument: &'static str,
         found: &[usize],
     ) -> Result<(), Error> {
-        if found.iter().copied().eq(self.each_loss()) {
+        if self.is_each_loss(found) {
             return Ok(());
         }
         shape(argument, found, &self.each_loss().collect::<Extents>())
@@ -245,6 +262,25 @@ impl<'s> Shapes<'s> {
         self.reduction.per_sample() && self.losses_per_sample != 1
     }
 
+    /// How many samples, units of each and entries of a unit a flat call has, if this can be
+    /// one: there are few of them, and they are visited in the order of pred's axes.
+    #[inline]
+    pub(crate) fn flat_extents(&self) -> Option<[usize; 3]> {
+        let row_len = match self.row_axes {
+            AxisSet::None => 1,
+            AxisSet::One(axis) if axis + 1 == self.pred.len() => self.pred[axis],
+            _ => return None,
+        };
+        let (samples, units) = match self.gathers_samples() {
+            true if self.batch_axis == 0 => (self.samples(), self.losses_per_sample),
+            true => return None,
+            false => (1, self.samples() * self.losses_per_sample),
+        };
+        let values = samples * units * row_len;
+        let fits = samples <= MOST_SAMPLES && (1..=MOST_VALUES).contains(&values);
+        (fits && !self.each_class).then_some([samples, units, row_len])
+    }
+
     /// The order in which the call visits its units.
     #[inline]
     pub(crate) fn grid(&self, shelf: &'s Shelf) -> Grid<'s> {
@@ -265,6 +301,24 @@ impl<'s> Shapes<'s> {
             Reduction::SampleMean => self.losses_per_sample as f64,
             Reduction::Mean => (self.samples() * self.losses_per_sample) as f64,
             _ => 1.0,
+        }
+    }
+
+    /// The values of an input of pred's shape, if they lie in their order without gaps.
+    #[inline]
+    pub(crate) fn flat<'a, T>(&self, input: Tensor<'a, T>) -> Option<&'a [T]> {
+        match input.shape.iter().eq(self.pred) {
+            true => input.in_order(),
+            false => None,
+        }
+    }
+
+    /// The same of an input that has one place per loss before any reduction.
+    #[inline]
+    pub(crate) fn flat_each_loss<'a, T>(&self, input: Tensor<'a, T>) -> Option<&'a [T]> {
+        match self.is_each_loss(input.shape) {
+            true => input.in_order(),
+            false => None,
         }
     }
 

@@ -1,5 +1,5 @@
 use crate::Error;
-use crate::drivers::{Compiled, Work};
+use crate::drivers::{Compiled, Flat, Work};
 use crate::losses::{ClassLabel, ctc};
 use crate::math::Functions;
 use crate::workspace::Plain;
@@ -14,6 +14,12 @@ pub trait Element: Functions + ClassLabel<Self> + Plain {
         work: Work<'_, 'a, Self, C::Inputs<'a, Self>, K>,
     );
 
+    /// As [`run`](Self::run), of a flat call.
+    fn run_flat<'a, const K: usize, C: Compiled<K>>(
+        loss: C,
+        flat: Flat<'a, Self, C::FlatInputs<'a, Self>, K>,
+    );
+
     /// Runs a checked call of the CTC loss with the kernels that are compiled for this type.
     fn ctc(job: ctc::Job<'_, Self>) -> Result<(), Error>;
 }
@@ -24,6 +30,13 @@ impl Element for f32 {
         work: Work<'_, 'a, f32, C::Inputs<'a, f32>, K>,
     ) {
         loss.run_f32(work);
+    }
+
+    fn run_flat<'a, const K: usize, C: Compiled<K>>(
+        loss: C,
+        flat: Flat<'a, f32, C::FlatInputs<'a, f32>, K>,
+    ) {
+        loss.run_flat_f32(flat);
     }
 
     fn ctc(job: ctc::Job<'_, f32>) -> Result<(), Error> {
@@ -37,6 +50,13 @@ impl Element for f64 {
         work: Work<'_, 'a, f64, C::Inputs<'a, f64>, K>,
     ) {
         loss.run_f64(work);
+    }
+
+    fn run_flat<'a, const K: usize, C: Compiled<K>>(
+        loss: C,
+        flat: Flat<'a, f64, C::FlatInputs<'a, f64>, K>,
+    ) {
+        loss.run_flat_f64(flat);
     }
 
     fn ctc(job: ctc::Job<'_, f64>) -> Result<(), Error> {

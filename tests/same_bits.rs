@@ -189,6 +189,77 @@ fn layouts_agree_in_f64() {
     layouts_agree::<f64>();
 }
 
+/// Small calls, and some that are just too large to be called so, with classes on the last axis.
+const SMALL: [&[usize]; 14] = [
+    &[1, 1],
+    &[1, 10],
+    &[1, 16],
+    &[2, 17],
+    &[7, 33],
+    &[8, 5],
+    &[9, 16],
+    &[2, 3, 40],
+    &[4, 2, 1],
+    &[3, 1, 65],
+    &[8, 512],
+    &[7, 586],
+    &[1, 4096],
+    &[1, 4097],
+];
+
+/// Small calls whose arrays all lie in order skip what finds out where others lie.
+fn small_calls_agree<T: Real>() {
+    for case in table::<T>() {
+        for (number, shape) in SMALL.into_iter().enumerate() {
+            let random = &mut Random::new(200 + number as u64);
+            let problem = (case.draw)(shape, shape.len() - 1, random);
+            for reduction in REDUCTIONS {
+                let request = Request::<T> {
+                    weight: 0.3,
+                    reduction,
+                    ..Request::default()
+                };
+                let losses = request.loss_shape(shape, &case).len();
+                let in_order = Places::from(&problem, losses, Layout::contiguous);
+                let elsewhere = Places::from(&problem, losses, |rank| Layout::stepped(rank, -3));
+                let expected = fused_at(&case, &problem, &request.views(), &elsewhere);
+                for level in levels() {
+                    let request = request.exec(Exec::new(level, Threading::Auto));
+                    let what = format!(
+                        "{} in {} of {shape:?} by {reduction:?}, {level}",
+                        case.name,
+                        T::NAME
+                    );
+                    let setters = request.views();
+                    assert_every_form(&case, &problem, &setters, &in_order, &expected, &what);
+                    // Each array in turn out of order.
+                    let places = in_order.clone();
+                    let [mut pred, mut label, mut loss, mut grad] =
+                        [(); 4].map(|()| places.clone());
+                    pred.pred = elsewhere.pred.clone();
+                    label.label = elsewhere.label.clone();
+                    loss.loss = elsewhere.loss.clone();
+                    grad.grad = elsewhere.grad.clone();
+                    for places in [pred, label, loss, grad] {
+                        let actual = fused_at(&case, &problem, &setters, &places);
+                        actual.assert_same(&expected, &format!("{what}, {places:?}"));
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn small_calls_agree_in_f32() {
+    small_calls_agree::<f32>();
+}
+
+#[test]
+fn small_calls_agree_in_f64() {
+    small_calls_agree::<f64>();
+}
+
 /// A sample taken out of its batch, alone or with a neighbour, keeps its bits.
 fn batches_agree<T: Real>() {
     for case in table::<T>().into_iter().filter(|case| case.independent) {

@@ -63,10 +63,7 @@ impl<T: Element> Factor<'_, T> {
 pub struct Plan<'a, T> {
     pub(crate) exec: Exec,
     pub(crate) grid: Grid<'a>,
-    /// The loss's own weight, rounded to `T`.
-    pub(crate) weight: f64,
-    /// What sums are divided by.
-    pub(crate) divisor: f64,
+    pub(crate) scaling: Scaling,
     pub(crate) sample_weight: Factor<'a, T>,
     pub(crate) upstream: Factor<'a, T>,
     /// Whether each class of a row has a loss that is not summed: by the shapes of the call, whether
@@ -75,6 +72,32 @@ pub struct Plan<'a, T> {
     /// Whether predictions, labels and gradients are too large for the caches, and gradients are
     /// written elsewhere than in place.
     pub(crate) may_stream: bool,
+}
+
+/// What every loss is multiplied by and divided by.
+#[derive(Clone, Copy)]
+pub struct Scaling {
+    /// The loss's own weight, rounded to the type computed in.
+    pub(crate) weight: f64,
+    /// What sums are divided by.
+    pub(crate) divisor: f64,
+}
+
+impl Scaling {
+    /// The factors of units that share a weight and an upstream.
+    #[inline]
+    pub(crate) fn scale<T: Element>(self, weight: f64, upstream: f64) -> Scale<T> {
+        Scale {
+            loss: T::from_f64(self.weight * weight),
+            grad: T::from_f64(self.weight / self.divisor * (weight * upstream)),
+        }
+    }
+
+    /// The loss of units that share a weight, given the sum of their terms.
+    #[inline]
+    pub(crate) fn total<T: Element>(self, weight: f64, sum: f64) -> T {
+        T::from_f64(sum * (self.weight * weight) / self.divisor)
+    }
 }
 
 /// The factors of a sample's units.
@@ -108,16 +131,12 @@ impl<T: Element> Plan<'_, T> {
     /// upstream are still to be multiplied in.
     #[inline]
     pub(crate) fn scale(&self, sample: usize) -> Scale<T> {
-        let (mut loss, mut grad) = (self.weight, self.weight / self.divisor);
+        let (mut weight, mut upstream) = (1.0, 1.0);
         if self.is_uniform() {
-            let weight = self.sample_weight.of_sample(sample);
-            loss *= weight;
-            grad *= weight * self.upstream.of_sample(sample);
+            weight = self.sample_weight.of_sample(sample);
+            upstream = self.upstream.of_sample(sample);
         }
-        Scale {
-            loss: T::from_f64(loss),
-            grad: T::from_f64(grad),
-        }
+        self.scaling.scale(weight, upstream)
     }
 
     /// The factors of units that do not share them: weights, and what losses and derivatives are
@@ -155,8 +174,8 @@ impl<T: Element> Plan<'_, T> {
     /// upstream.
     fn multiply(&self, weight: &[T], loss: &mut [T], grad: &mut [T]) {
         let multiply = Multiply {
-            factor: self.weight,
-            divisor: self.divisor,
+            factor: self.scaling.weight,
+            divisor: self.scaling.divisor,
             weight,
             loss,
             grad,
@@ -167,7 +186,7 @@ impl<T: Element> Plan<'_, T> {
     /// Whether a weight of 0 masks a whole sample.
     #[inline]
     pub(crate) fn is_masked(&self, sample: usize) -> bool {
-        self.weight == 0.0
+        self.scaling.weight == 0.0
             || (self.sample_weight.uniform && self.sample_weight.of_sample(sample) == 0.0)
     }
 
@@ -182,7 +201,7 @@ impl<T: Element> Plan<'_, T> {
         } else {
             1.0
         };
-        T::from_f64(sum * (self.weight * weight) / self.divisor)
+        self.scaling.total(weight, sum)
     }
 }
 

@@ -101,8 +101,13 @@ fn group<T: Float, S: Isa, P: Terms<T, S, J>, const J: usize>(
     len: usize,
 ) -> [Lanes<T, S>; J] {
     let mut parts = [[Lanes::splat(simd, T::ZERO); J]; GROUP];
-    for (k, at) in (0..len).step_by(T::LANES).enumerate() {
-        parts[k] = step::<_, _, _, false, J>(terms, at);
+    let mut at = 0;
+    for part in &mut parts {
+        if at >= len {
+            break;
+        }
+        *part = step::<_, _, _, false, J>(terms, at);
+        at += T::LANES;
     }
     tree(parts)
 }

@@ -1,3 +1,4 @@
+use super::plan::Scale;
 use super::{Outputs, Plan};
 use crate::element::Element;
 use core::ops::Range;
@@ -21,20 +22,14 @@ impl<T: Element> UnitScale<T> {
             return None;
         }
         if plan.is_uniform() {
-            let scale = plan.scale(sample);
-            let grad = scale.grad.to_f64();
-            return Some(Self {
-                weight: 1.0,
-                loss: scale.loss,
-                grad,
-            });
+            return Some(plan.scale(sample).into());
         }
         let weight = plan.sample_weight.get(sample, unit);
         if weight == 0.0 {
             return None;
         }
-        let scaled = plan.weight * weight;
-        let grad = scaled * plan.upstream.get(sample, unit) / plan.divisor;
+        let scaled = plan.scaling.weight * weight;
+        let grad = scaled * plan.upstream.get(sample, unit) / plan.scaling.divisor;
         let (loss, grad) = (T::from_f64(scaled), T::from_f64(grad).to_f64());
         Some(Self { weight, loss, grad })
     }
@@ -54,35 +49,53 @@ impl<T: Element> UnitScale<T> {
         self.term(loss)
     }
 
+    /// A unit's loss as it is returned.
     #[inline]
-    fn scaled(&self, loss: T) -> T {
+    pub(crate) fn scaled(&self, loss: T) -> T {
         T::from_f64(self.loss.to_f64() * loss.to_f64())
     }
 
+    /// A unit's term of the sum.
     #[inline]
-    fn term(&self, loss: T) -> f64 {
+    pub(crate) fn term(&self, loss: T) -> f64 {
         self.weight * loss.to_f64()
     }
 }
 
-/// The factors of the units of a leaf: computed once where all of them have the same.
-pub(crate) struct UnitScales<'p, 'a, T> {
-    plan: &'p Plan<'a, T>,
-    all: Option<Option<UnitScale<T>>>,
+impl<T: Element> From<Scale<T>> for UnitScale<T> {
+    /// The factors of a unit that shares them with others.
+    #[inline]
+    fn from(scale: Scale<T>) -> Self {
+        Self {
+            weight: 1.0,
+            loss: scale.loss,
+            grad: scale.grad.to_f64(),
+        }
+    }
+}
+
+/// The factors of the units of a leaf, or of a call.
+pub(crate) enum UnitScales<'p, 'a, T> {
+    /// The same for all, unless they are masked.
+    Same(Option<UnitScale<T>>),
+    /// As the plan says.
+    Own(&'p Plan<'a, T>),
 }
 
 impl<'p, 'a, T: Element> UnitScales<'p, 'a, T> {
     pub(crate) fn new(plan: &'p Plan<'a, T>) -> Self {
-        let all = plan.is_constant().then(|| UnitScale::of(plan, 0, 0));
-        Self { plan, all }
+        match plan.is_constant() {
+            true => Self::Same(UnitScale::of(plan, 0, 0)),
+            false => Self::Own(plan),
+        }
     }
 
     /// The factors of a unit, or `None` where a weight of 0 masks it.
     #[inline(always)]
     pub(crate) fn of(&self, sample: usize, unit: usize) -> Option<UnitScale<T>> {
-        match self.all {
-            Some(all) => all,
-            None => UnitScale::of(self.plan, sample, unit),
+        match self {
+            Self::Same(scale) => *scale,
+            Self::Own(plan) => UnitScale::of(plan, sample, unit),
         }
     }
 
@@ -90,7 +103,10 @@ impl<'p, 'a, T: Element> UnitScales<'p, 'a, T> {
     /// them.
     #[inline(always)]
     pub(crate) fn grad_of_all(&self) -> Option<f64> {
-        self.all.map(|all| all.map_or(0.0, |scale| scale.grad))
+        match self {
+            Self::Same(scale) => Some(scale.map_or(0.0, |scale| scale.grad)),
+            Self::Own(_) => None,
+        }
     }
 
     /// Adds the terms of some units of a sample to `sum`, one by one, and writes their losses where each
@@ -104,17 +120,17 @@ impl<'p, 'a, T: Element> UnitScales<'p, 'a, T> {
         sum: &mut f64,
     ) {
         assert_eq!(units.len(), losses.len());
-        match self.all {
-            None => {
+        match self {
+            Self::Own(plan) => {
                 for (unit, &loss) in units.zip(&*losses) {
-                    match UnitScale::of(self.plan, sample, unit) {
+                    match UnitScale::of(plan, sample, unit) {
                         None => outputs.mask(sample, unit..unit + 1),
                         Some(scale) => *sum += scale.emit(outputs, sample, unit, loss),
                     }
                 }
             }
-            Some(None) => outputs.mask(sample, units),
-            Some(Some(scale)) => {
+            Self::Same(None) => outputs.mask(sample, units),
+            Self::Same(Some(scale)) => {
                 for &loss in &*losses {
                     *sum += scale.term(loss);
                 }

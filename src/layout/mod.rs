@@ -180,6 +180,17 @@ impl<'s> Layout<'s> {
         layout
     }
 
+    /// Of the units of one sample, which are neighbours.
+    #[inline]
+    pub(crate) fn of_units(units: usize) -> Self {
+        Self {
+            sample_stride: 0,
+            unit: axis(units, 1),
+            entry: (1, 0),
+            slower: None,
+        }
+    }
+
     /// Of one value a sample, `stride` apart.
     pub(crate) fn of_samples(stride: isize) -> Self {
         Self {

@@ -1,6 +1,6 @@
 use crate::Error;
 use crate::checks::{self, Shapes};
-use crate::drivers::rows::RowLabel;
+use crate::drivers::rows::{FlatClasses, RowLabel};
 use crate::layout::Grid;
 use crate::tensor::{Source, Tensor};
 
@@ -15,6 +15,11 @@ pub trait ClassLabel<T>: Copy + Sync + 'static {
         shapes: &Shapes<'_>,
         grid: &Grid<'a>,
     ) -> Result<RowLabel<'a, T>, Error>;
+
+    /// The classes of a flat call, if the labels are some few that lie in order and name classes.
+    fn flat(_label: Tensor<'_, Self>, _shapes: &Shapes<'_>) -> Option<FlatClasses> {
+        None
+    }
 }
 
 macro_rules! integer_labels {
@@ -37,6 +42,19 @@ macro_rules! integer_labels {
                     });
                 }
                 Ok(RowLabel::Class(label.into()))
+            }
+
+            fn flat(label: Tensor<'_, Self>, shapes: &Shapes<'_>) -> Option<FlatClasses> {
+                let labels = shapes.flat_each_loss(label)?;
+                let mut classes = FlatClasses::default();
+                let places = classes.get_mut(..labels.len())?;
+                for (place, &label) in places.iter_mut().zip(labels) {
+                    *place = usize::try_from(label).ok()?;
+                    if *place >= shapes.classes() {
+                        return None;
+                    }
+                }
+                Some(classes)
             }
         }
     )*};

@@ -33,6 +33,10 @@ impl Common {
 pub type Inputs<'a, P, T, const K: usize = 1> =
     <<P as Problem<T, K>>::Loss as Compiled<K>>::Inputs<'a, T>;
 
+/// The same of a flat call.
+pub type FlatInputs<'a, P, T, const K: usize = 1> =
+    <<P as Problem<T, K>>::Loss as Compiled<K>>::FlatInputs<'a, T>;
+
 /// A loss of `K` operands with its labels: what a call needs to know to check and run it.
 pub trait Problem<T: Element, const K: usize = 1> {
     /// The loss, whose kernels are compiled in this crate.
@@ -62,6 +66,12 @@ pub trait Problem<T: Element, const K: usize = 1> {
         shapes: &Shapes<'_>,
         grid: &Grid<'c>,
     ) -> Result<Inputs<'c, Self, T, K>, Error>;
+
+    /// What the loss reads in a flat call, unless that does not lie in the order of visits, or there is
+    /// something wrong with it, which [`check`](Self::check) tells.
+    fn flat<'c>(&'c self, _shapes: &Shapes<'_>) -> Option<FlatInputs<'c, Self, T, K>> {
+        None
+    }
 
     /// Makes room for what the loss keeps while it runs, for the losses that do: after every other
     /// check, and only in calls that compute something.

@@ -1,10 +1,10 @@
 use super::common::{applied, common_options};
-use super::pointwise::LabelInput;
+use super::pointwise::{FlatLabel, LabelInput};
 use super::{Common, Labelled, Pointwise};
 use crate::Error;
 use crate::checks::finite;
-use crate::drivers::elementwise::{self, Elementwise, ValueGrad};
-use crate::drivers::{Work, compiled};
+use crate::drivers::compiled;
+use crate::drivers::elementwise::{Elements, Elementwise, ValueGrad};
 use crate::element::Element;
 use crate::simd::{Isa, Lanes};
 
@@ -64,10 +64,10 @@ impl Pointwise for HingeLoss {
     }
 }
 
-compiled!(HingeLoss, inputs: LabelInput<'a, T>, run: run);
+compiled!(HingeLoss, inputs: LabelInput<'a, T>, run: run, flat: FlatLabel<'a, T>, run: run);
 
-fn run<T: Element>(loss: HingeLoss, work: Work<'_, '_, T, LabelInput<'_, T>>) {
-    elementwise::run(Formula(Margin::new(loss.margin)), work);
+fn run<T: Element>(loss: HingeLoss, work: impl Elements<T, 1>) {
+    work.run(Formula(Margin::new(loss.margin)));
 }
 
 /// A margin, rounded to the type computed in.

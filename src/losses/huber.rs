@@ -1,10 +1,10 @@
 use super::common::{applied, common_options};
-use super::pointwise::LabelInput;
+use super::pointwise::{FlatLabel, LabelInput};
 use super::{Common, Labelled, Pointwise};
 use crate::Error;
 use crate::checks::positive;
-use crate::drivers::elementwise::{self, Elementwise, ValueGrad};
-use crate::drivers::{Work, compiled};
+use crate::drivers::compiled;
+use crate::drivers::elementwise::{Elements, Elementwise, ValueGrad};
 use crate::element::Element;
 use crate::simd::{Isa, Lanes};
 
@@ -77,10 +77,10 @@ impl Pointwise for HuberLoss {
     }
 }
 
-compiled!(HuberLoss, inputs: LabelInput<'a, T>, run: run);
+compiled!(HuberLoss, inputs: LabelInput<'a, T>, run: run, flat: FlatLabel<'a, T>, run: run);
 
-fn run<T: Element>(loss: HuberLoss, work: Work<'_, '_, T, LabelInput<'_, T>>) {
-    elementwise::run(Formula::<T>::new(loss.rho), work);
+fn run<T: Element>(loss: HuberLoss, work: impl Elements<T, 1>) {
+    work.run(Formula::<T>::new(loss.rho));
 }
 
 #[derive(Clone, Copy)]

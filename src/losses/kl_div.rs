@@ -1,8 +1,9 @@
 use super::common::{applied, common_options};
-use super::{Common, Inputs, Problem};
+use super::pointwise::FlatLabel;
+use super::{Common, FlatInputs, Inputs, Problem};
 use crate::Error;
 use crate::checks::{self, Shapes, Unit};
-use crate::drivers::elementwise::{self, Elementwise, ValueGrad};
+use crate::drivers::elementwise::{Elements, Elementwise, ValueGrad};
 use crate::drivers::rows::{self, RowLoss};
 use crate::drivers::{Work, compiled};
 use crate::element::Element;
@@ -135,9 +136,16 @@ impl<T: Element> Problem<T> for KlDiv<'_, T> {
         checks::shape("label", self.label.shape, shapes.pred)?;
         Ok((Source::of_rows(self.label, grid), grid.row_len))
     }
+
+    fn flat<'c>(&'c self, shapes: &Shapes<'_>) -> Option<FlatInputs<'c, Self, T>> {
+        match self.loss.from_logits {
+            true => Some([shapes.flat(self.label)?]),
+            false => None,
+        }
+    }
 }
 
-compiled!(KlDivLoss, inputs: (Source<'a, T>, usize), run: run);
+compiled!(KlDivLoss, inputs: (Source<'a, T>, usize), run: run, flat: FlatLabel<'a, T>, run: of_log_probabilities);
 
 fn run<T: Element>(loss: KlDivLoss, work: Work<'_, '_, T, (Source<'_, T>, usize)>) {
     if !loss.from_logits {
@@ -148,15 +156,16 @@ fn run<T: Element>(loss: KlDivLoss, work: Work<'_, '_, T, (Source<'_, T>, usize)
         inputs: (label, _),
         outputs,
     } = work;
-    let inputs = [label];
-    elementwise::run(
-        Divergence,
-        Work {
-            plan,
-            inputs,
-            outputs,
-        },
-    );
+    let work = Work {
+        plan,
+        inputs: [label],
+        outputs,
+    };
+    of_log_probabilities(loss, work);
+}
+
+fn of_log_probabilities<T: Element>(_: KlDivLoss, work: impl Elements<T, 1>) {
+    work.run(Divergence);
 }
 
 #[derive(Clone, Copy)]

@@ -1,8 +1,8 @@
 use super::common::{applied, common_options};
-use super::pointwise::LabelInput;
+use super::pointwise::{FlatLabel, LabelInput};
 use super::{Common, Labelled, Pointwise};
-use crate::drivers::elementwise::{self, Elementwise, ValueGrad};
-use crate::drivers::{Work, compiled};
+use crate::drivers::compiled;
+use crate::drivers::elementwise::{Elements, Elementwise, ValueGrad};
 use crate::element::Element;
 use crate::simd::{Isa, Lanes};
 
@@ -46,10 +46,10 @@ impl Pointwise for L2Loss {
     }
 }
 
-compiled!(L2Loss, inputs: LabelInput<'a, T>, run: run);
+compiled!(L2Loss, inputs: LabelInput<'a, T>, run: run, flat: FlatLabel<'a, T>, run: run);
 
-fn run<T: Element>(_: L2Loss, work: Work<'_, '_, T, LabelInput<'_, T>>) {
-    elementwise::run(Formula, work);
+fn run<T: Element>(_: L2Loss, work: impl Elements<T, 1>) {
+    work.run(Formula);
 }
 
 #[derive(Clone, Copy)]

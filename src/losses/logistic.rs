@@ -1,9 +1,9 @@
 use super::common::{applied, common_options};
 use super::logit::OfLogit;
-use super::pointwise::LabelInput;
+use super::pointwise::{FlatLabel, LabelInput};
 use super::{Common, Labelled, Pointwise};
-use crate::drivers::elementwise::{self, Elementwise, ValueGrad};
-use crate::drivers::{Work, compiled};
+use crate::drivers::compiled;
+use crate::drivers::elementwise::{Elements, Elementwise, ValueGrad};
 use crate::element::Element;
 use crate::simd::{Isa, Lanes};
 
@@ -74,12 +74,12 @@ impl Pointwise for LogisticLoss {
     }
 }
 
-compiled!(LogisticLoss, inputs: LabelInput<'a, T>, run: run);
+compiled!(LogisticLoss, inputs: LabelInput<'a, T>, run: run, flat: FlatLabel<'a, T>, run: run);
 
-fn run<T: Element>(loss: LogisticLoss, work: Work<'_, '_, T, LabelInput<'_, T>>) {
+fn run<T: Element>(loss: LogisticLoss, work: impl Elements<T, 1>) {
     match loss.label_format {
-        LabelFormat::Signed => elementwise::run(Signed, work),
-        LabelFormat::Binary => elementwise::run(OfLogit, work),
+        LabelFormat::Signed => work.run(Signed),
+        LabelFormat::Binary => work.run(OfLogit),
     }
 }
 

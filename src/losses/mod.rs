@@ -21,7 +21,7 @@ mod squared_hinge;
 mod triplet;
 
 pub use class_label::ClassLabel;
-pub use common::{Common, Inputs, Problem};
+pub use common::{Common, FlatInputs, Inputs, Problem};
 pub use cosine_embedding::CosineEmbeddingLoss;
 pub use ctc::{
     CtcCall, CtcGreedy, CtcInPlaceCall, CtcLabelLayout, CtcLayout, CtcLoss, CtcStatus, Integer,

@@ -1,4 +1,4 @@
-use super::{Common, Inputs, Problem};
+use super::{Common, FlatInputs, Inputs, Problem};
 use crate::Error;
 use crate::checks::{self, Shapes};
 use crate::drivers::Compiled;
@@ -9,6 +9,9 @@ use ndarray::{ArrayRef, Dimension};
 
 /// What a loss of one prediction and one label reads: the labels.
 pub(crate) type LabelInput<'a, T> = [Source<'a, T>; 1];
+
+/// The same of a flat call.
+pub(crate) type FlatLabel<'a, T> = [&'a [T]; 1];
 
 /// A loss of one prediction and one label at a time.
 pub trait Pointwise: Copy {
@@ -34,7 +37,8 @@ impl<'a, L, T> Labelled<'a, L, T> {
 impl<L, T> Problem<T> for Labelled<'_, L, T>
 where
     T: Element,
-    L: Pointwise + for<'c> Compiled<Inputs<'c, T> = LabelInput<'c, T>>,
+    L: Pointwise
+        + for<'c> Compiled<Inputs<'c, T> = LabelInput<'c, T>, FlatInputs<'c, T> = FlatLabel<'c, T>>,
 {
     type Loss = L;
 
@@ -56,5 +60,9 @@ where
     ) -> Result<Inputs<'c, Self, T>, Error> {
         checks::shape("label", self.label.shape, shapes.pred)?;
         Ok([Source::of_units(self.label, grid)])
+    }
+
+    fn flat<'c>(&'c self, shapes: &Shapes<'_>) -> Option<FlatInputs<'c, Self, T>> {
+        Some([shapes.flat(self.label)?])
     }
 }

@@ -1,10 +1,10 @@
 use super::common::{applied, common_options};
-use super::pointwise::LabelInput;
+use super::pointwise::{FlatLabel, LabelInput};
 use super::{Common, Labelled, Pointwise};
 use crate::Error;
 use crate::checks::not_negative;
-use crate::drivers::elementwise::{self, Elementwise, ValueGrad};
-use crate::drivers::{Work, compiled};
+use crate::drivers::compiled;
+use crate::drivers::elementwise::{Elements, Elementwise, ValueGrad};
 use crate::element::Element;
 use crate::math::lanes::{exp, ln_factorial, log, stirling};
 use crate::simd::{Isa, Lanes, Mask};
@@ -118,22 +118,22 @@ impl Pointwise for PoissonNllLoss {
     }
 }
 
-compiled!(PoissonNllLoss, inputs: LabelInput<'a, T>, run: run);
+compiled!(PoissonNllLoss, inputs: LabelInput<'a, T>, run: run, flat: FlatLabel<'a, T>, run: run);
 
-fn run<T: Element>(loss: PoissonNllLoss, work: Work<'_, '_, T, LabelInput<'_, T>>) {
+fn run<T: Element>(loss: PoissonNllLoss, work: impl Elements<T, 1>) {
     let of_rate = OfRate {
         epsilon: T::from_f64(loss.epsilon),
     };
     match (loss.log_factorial, loss.from_logits) {
-        (LogFactorial::Omitted, true) => elementwise::run(OfLogRate, work),
-        (LogFactorial::Omitted, false) => elementwise::run(of_rate, work),
+        (LogFactorial::Omitted, true) => work.run(OfLogRate),
+        (LogFactorial::Omitted, false) => work.run(of_rate),
         (term, from_logits) => {
             let formula = Full {
                 of_rate,
                 from_logits,
                 exact: term == LogFactorial::Exact,
             };
-            elementwise::run(formula, work);
+            work.run(formula);
         }
     }
 }

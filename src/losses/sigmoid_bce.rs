@@ -1,9 +1,10 @@
 use super::common::{applied, common_options};
 use super::logit::OfLogit;
-use super::{Common, Inputs, Problem};
+use super::pointwise::FlatLabel;
+use super::{Common, FlatInputs, Inputs, Problem};
 use crate::Error;
 use crate::checks::{self, Shapes};
-use crate::drivers::elementwise::{self, Elementwise, ValueGrad};
+use crate::drivers::elementwise::{Elements, Elementwise, ValueGrad};
 use crate::drivers::{Work, compiled};
 use crate::element::Element;
 use crate::layout::Grid;
@@ -129,60 +130,53 @@ impl<T: Element> Problem<T> for SigmoidBce<'_, T> {
         };
         Ok((Source::of_units(self.label, grid), pos_weight))
     }
+
+    fn flat<'c>(&'c self, shapes: &Shapes<'_>) -> Option<FlatInputs<'c, Self, T>> {
+        match self.pos_weight {
+            Some(_) => None,
+            None => Some([shapes.flat(self.label)?]),
+        }
+    }
 }
 
 /// The labels, and the weights of positive examples.
 type LabelAndWeight<'a, T> = (Source<'a, T>, Option<Source<'a, T>>);
 
-compiled!(SigmoidBceLoss, inputs: LabelAndWeight<'a, T>, run: run);
+compiled!(SigmoidBceLoss, inputs: LabelAndWeight<'a, T>, run: run, flat: FlatLabel<'a, T>, run: weightless);
 
 fn run<T: Element>(loss: SigmoidBceLoss, work: Work<'_, '_, T, LabelAndWeight<'_, T>>) {
     let Work {
         plan,
-        inputs,
+        inputs: (label, weight),
         outputs,
     } = work;
-    match (loss.from_sigmoid, inputs) {
-        (false, (label, None)) => {
-            elementwise::run(
-                OfLogit,
-                Work {
-                    plan,
-                    inputs: [label],
-                    outputs,
-                },
-            );
-        }
-        (false, (label, Some(weight))) => {
-            elementwise::run(
-                OfLogit,
-                Work {
-                    plan,
-                    inputs: [label, weight],
-                    outputs,
-                },
-            );
-        }
-        (true, (label, None)) => {
-            elementwise::run(
-                OfProbability,
-                Work {
-                    plan,
-                    inputs: [label],
-                    outputs,
-                },
-            );
-        }
-        (true, (label, Some(weight))) => {
-            elementwise::run(
-                OfProbability,
-                Work {
-                    plan,
-                    inputs: [label, weight],
-                    outputs,
-                },
-            );
-        }
+    let Some(weight) = weight else {
+        let inputs = [label];
+        weightless(
+            loss,
+            Work {
+                plan,
+                inputs,
+                outputs,
+            },
+        );
+        return;
+    };
+    let work = Work {
+        plan,
+        inputs: [label, weight],
+        outputs,
+    };
+    match loss.from_sigmoid {
+        false => work.run(OfLogit),
+        true => work.run(OfProbability),
+    }
+}
+
+fn weightless<T: Element>(loss: SigmoidBceLoss, work: impl Elements<T, 1>) {
+    match loss.from_sigmoid {
+        false => work.run(OfLogit),
+        true => work.run(OfProbability),
     }
 }
 

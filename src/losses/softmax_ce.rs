@@ -1,9 +1,9 @@
 use super::common::{applied, common_options};
-use super::{ClassLabel, Common, Inputs, Problem};
+use super::{ClassLabel, Common, FlatInputs, Inputs, Problem};
 use crate::Error;
 use crate::checks::{Shapes, Unit};
-use crate::drivers::rows::{self, RowLabel, RowLoss};
-use crate::drivers::{Work, compiled};
+use crate::drivers::rows::{self, FlatClasses, RowLabel, RowLoss};
+use crate::drivers::{Flat, Work, compiled};
 use crate::element::Element;
 use crate::layout::Grid;
 use crate::simd::{Isa, Lanes};
@@ -135,13 +135,22 @@ impl<T: Element, I: ClassLabel<T>> Problem<T> for SoftmaxCe<'_, I> {
     ) -> Result<Inputs<'c, Self, T>, Error> {
         Ok((I::check(self.label, shapes, grid)?, grid.row_len))
     }
+
+    fn flat<'c>(&'c self, shapes: &Shapes<'_>) -> Option<FlatInputs<'c, Self, T>> {
+        I::flat(self.label, shapes)
+    }
 }
 
-compiled!(SoftmaxCeLoss, inputs: (RowLabel<'a, T>, usize), run: run);
+compiled!(SoftmaxCeLoss, inputs: (RowLabel<'a, T>, usize), run: run, flat: FlatClasses, run: run_flat);
 
 fn run<T: Element>(loss: SoftmaxCeLoss, work: Work<'_, '_, T, (RowLabel<'_, T>, usize)>) {
     let normalise = !loss.from_logits;
     rows::run(CrossEntropy { normalise }, work);
+}
+
+fn run_flat<T: Element>(loss: SoftmaxCeLoss, flat: Flat<'_, T, FlatClasses>) {
+    let normalise = !loss.from_logits;
+    rows::run_flat(CrossEntropy { normalise }, flat);
 }
 
 #[derive(Clone, Copy)]

@@ -1,11 +1,11 @@
 use super::common::{applied, common_options};
 use super::hinge::Margin;
-use super::pointwise::LabelInput;
+use super::pointwise::{FlatLabel, LabelInput};
 use super::{Common, Labelled, Pointwise};
 use crate::Error;
 use crate::checks::finite;
-use crate::drivers::elementwise::{self, Elementwise, ValueGrad};
-use crate::drivers::{Work, compiled};
+use crate::drivers::compiled;
+use crate::drivers::elementwise::{Elements, Elementwise, ValueGrad};
 use crate::element::Element;
 use crate::simd::{Isa, Lanes};
 
@@ -66,10 +66,10 @@ impl Pointwise for SquaredHingeLoss {
     }
 }
 
-compiled!(SquaredHingeLoss, inputs: LabelInput<'a, T>, run: run);
+compiled!(SquaredHingeLoss, inputs: LabelInput<'a, T>, run: run, flat: FlatLabel<'a, T>, run: run);
 
-fn run<T: Element>(loss: SquaredHingeLoss, work: Work<'_, '_, T, LabelInput<'_, T>>) {
-    elementwise::run(Formula(Margin::new(loss.margin)), work);
+fn run<T: Element>(loss: SquaredHingeLoss, work: impl Elements<T, 1>) {
+    work.run(Formula(Margin::new(loss.margin)));
 }
 
 #[derive(Clone, Copy)]

@@ -75,6 +75,19 @@ impl<'a, T: Float> Lines<'a, T> {
         unsafe { Self::written_in_place((values.as_mut_ptr(), 0), 1, values.len()) }
     }
 
+    /// One line, cut into `lines` of `len` values.
+    #[inline]
+    pub(crate) fn cut(self, lines: usize, len: usize) -> Self {
+        assert!(self.lines == 1 && lines.checked_mul(len) == Some(self.len));
+        Self {
+            source_stride: len as isize,
+            target_stride: len as isize,
+            lines,
+            len,
+            ..self
+        }
+    }
+
     /// Lines to read, and as many to write elsewhere.
     pub(crate) fn copy(source: Self, target: Self) -> Self {
         assert!(target.writable && (source.lines, source.len) == (target.lines, target.len));
@@ -83,6 +96,12 @@ impl<'a, T: Float> Lines<'a, T> {
             source_stride: source.source_stride,
             ..target
         }
+    }
+
+    /// Whether the lines are written too.
+    #[inline]
+    pub(crate) fn is_written(&self) -> bool {
+        self.writable
     }
 
     /// How many lines there are.

@@ -91,6 +91,14 @@ impl<'a, T> Tensor<'a, T> {
         }
     }
 
+    /// The values in their order, if they lie in it without gaps.
+    #[inline]
+    pub(crate) fn in_order(&self) -> Option<&'a [T]> {
+        let len = len_in_order(self.shape, self.strides)?;
+        // SAFETY: the array is borrowed shared for `'a`, and its values lie one behind the other.
+        Some(unsafe { core::slice::from_raw_parts(self.base, len) })
+    }
+
     /// Whether the tensor spreads over `shape` by NumPy's rule: of the same rank, each extent equal
     /// or 1.
     pub(crate) fn spreads_over(&self, shape: &[usize]) -> bool {
@@ -102,6 +110,19 @@ impl<'a, T> Tensor<'a, T> {
     pub(crate) fn lacking(self, lacks: AxisSet) -> Self {
         Self { lacks, ..self }
     }
+}
+
+/// How many values some shape has, if each lies behind the one before it.
+#[inline]
+fn len_in_order(shape: &[usize], strides: &[isize]) -> Option<usize> {
+    let mut len = 1;
+    for (&extent, &stride) in shape.iter().zip(strides).rev() {
+        if extent != 1 && stride != len as isize {
+            return None;
+        }
+        len *= extent;
+    }
+    Some(len)
 }
 
 /// Whether all values of some shape and strides lie within a slice of `len`, from the first on.
@@ -163,6 +184,15 @@ impl<'a, T> TensorMut<'a, T> {
             lacks: AxisSet::None,
             memory: PhantomData,
         }
+    }
+
+    /// The values in their order, if they lie in it without gaps.
+    #[inline]
+    pub(crate) fn in_order(&mut self) -> Option<&mut [T]> {
+        let len = len_in_order(self.shape, self.strides)?;
+        // SAFETY: the array is borrowed mutably, for as long as the tensor lives or longer, and its
+        // values lie one behind the other.
+        Some(unsafe { core::slice::from_raw_parts_mut(self.base, len) })
     }
 
     /// A shorter loan of the same tensor.

@@ -38,6 +38,19 @@ impl<'a, T> Plane<'a, T> {
         }
     }
 
+    /// One sample of so many units, neighbours of one class each.
+    #[inline]
+    pub(super) fn of_slice(base: *mut T, units: usize) -> Self {
+        Self {
+            base,
+            layout: Layout::of_units(units),
+            row_len: 1,
+            samples: 0..1,
+            units: 0..units,
+            classes: 0..1,
+        }
+    }
+
     /// Where a unit's first class lies, whoever owns that, and how many of the wanted units from it on
     /// are neighbours in memory. Panics unless the plane owns all of them.
     #[inline(always)]

@@ -53,6 +53,14 @@ impl<'a, T: Copy> Source<'a, T> {
         unsafe { Self::new(plane) }
     }
 
+    /// The units of the only sample, one value each.
+    #[inline]
+    pub(crate) fn of_slice(values: &'a [T]) -> Self {
+        let plane = Plane::of_slice(values.as_ptr().cast_mut(), values.len());
+        // SAFETY: the slice is borrowed shared for as long as the source lives.
+        unsafe { Self::new(plane) }
+    }
+
     /// What a plane owns.
     ///
     /// # Safety

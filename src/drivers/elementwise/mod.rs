@@ -7,16 +7,17 @@
 mod room;
 mod stretch;
 
+use super::flat::{Losses, MOST_SAMPLES};
 use super::plan::Scale;
 use super::schedule::{self, Leaf};
 use super::terms::block;
-use super::{Outputs, Plan, Work};
+use super::{Flat, Outputs, Plan, Work};
 use crate::element::Element;
 use crate::simd::{Isa, LaneTotals, Lanes, fence};
 use crate::tensor::{Lines, Source};
 use core::ops::Range;
 use room::Copies;
-use stretch::{Formula, Kernels, Stretches};
+use stretch::{Formulas, Kernels, Stretches};
 
 /// A loss of one prediction at a time: one formula gives the value and its derivative.
 ///
@@ -38,31 +39,70 @@ pub struct ValueGrad<T: Element, S: Isa> {
 /// Vectors in a leaf: 64 KiB of each operand, enough to hide a task's cost, few enough to share.
 const LEAF_VECTORS: usize = 1024;
 
-/// Computes an elementwise loss, its gradient, or both.
-pub(crate) fn run<T: Element, E: Elementwise<T, K>, const K: usize>(
-    formula: E,
-    work: Work<'_, '_, T, [Source<'_, T>; K]>,
-) {
-    let Work {
-        plan,
-        inputs,
-        outputs,
-    } = work;
-    let loss = outputs.each.is_some() || outputs.totals.is_some();
-    let grad = outputs.wants_gradient();
-    // Past the caches there is time enough for losses that nobody asked for.
-    let stream = grad && plan.streams(E::LIGHT, 1) && (loss || outputs.is_run());
-    let kernels: &dyn Kernels<T, K> = match (loss || stream, grad) {
-        (true, true) => &Formula::<_, true, true>(formula),
-        (true, false) => &Formula::<_, true, false>(formula),
-        (false, _) => &Formula::<_, false, true>(formula),
-    };
-    let driver = Driver {
-        kernels,
-        inputs: &inputs,
-        stream,
-    };
-    schedule::run(plan, outputs, &driver);
+/// A checked call of an elementwise loss with `K` inputs.
+pub(crate) trait Elements<T: Element, const K: usize> {
+    /// Computes the loss, its gradient, or both.
+    fn run<E: Elementwise<T, K>>(self, formula: E);
+}
+
+impl<T: Element, const K: usize> Elements<T, K> for Work<'_, '_, T, [Source<'_, T>; K]> {
+    fn run<E: Elementwise<T, K>>(self, formula: E) {
+        let Work {
+            plan,
+            inputs,
+            outputs,
+        } = self;
+        let loss = outputs.each.is_some() || outputs.totals.is_some();
+        let grad = outputs.wants_gradient();
+        // Past the caches there is time enough for losses that nobody asked for.
+        let stream = grad && plan.streams(E::LIGHT, 1) && (loss || outputs.is_run());
+        let formulas = Formulas::new(formula);
+        let driver = Driver {
+            kernels: formulas.kernels(loss || stream, grad),
+            inputs: &inputs,
+            stream,
+        };
+        schedule::run(plan, outputs, &driver);
+    }
+}
+
+impl<T: Element, const K: usize> Elements<T, K> for Flat<'_, T, [&[T]; K]> {
+    fn run<E: Elementwise<T, K>>(self, formula: E) {
+        let Flat {
+            level,
+            scaling,
+            samples,
+            units,
+            operands: [pred],
+            inputs,
+            losses,
+            ..
+        } = self;
+        let (each, totals) = match losses {
+            Losses::Unwanted => (None, None),
+            Losses::Units(each) => (Some(Lines::of_slice_mut(each).cut(samples, units)), None),
+            Losses::Samples(totals) => (None, Some(totals)),
+        };
+        let formulas = Formulas::new(formula);
+        let kernels = formulas.kernels(each.is_some() || totals.is_some(), pred.is_written());
+        let scales = [Some(scaling.scale(1.0, 1.0)); MOST_SAMPLES];
+        let mut sums = [0.0; MOST_SAMPLES];
+        let mut stretches = Stretches {
+            pred: pred.cut(samples, units),
+            inputs: inputs.map(|input| Lines::of_slice(input).cut(samples, units)),
+            factors: None,
+            each,
+            scales: &scales[..samples],
+            carried: None,
+            stream: false,
+        };
+        kernels.run(level, &mut stretches, &mut sums[..samples]);
+        if let Some(totals) = totals {
+            for (total, sum) in totals.iter_mut().zip(sums) {
+                *total = scaling.total(1.0, sum);
+            }
+        }
+    }
 }
 
 struct Driver<'i, T, const K: usize> {

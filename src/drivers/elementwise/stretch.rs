@@ -51,7 +51,40 @@ pub(super) trait Kernels<T, const K: usize>: Sync {
 }
 
 /// A formula, compiled for what is wanted of it. Only where both are, gradients go past the caches.
-pub(super) struct Formula<E, const LOSS: bool, const GRAD: bool>(pub(super) E);
+struct Formula<E, const LOSS: bool, const GRAD: bool>(E);
+
+/// A formula, for whatever is wanted of it.
+pub(super) struct Formulas<E> {
+    both: Formula<E, true, true>,
+    loss: Formula<E, true, false>,
+    grad: Formula<E, false, true>,
+}
+
+impl<E: Copy> Formulas<E> {
+    pub(super) fn new(formula: E) -> Self {
+        Self {
+            both: Formula(formula),
+            loss: Formula(formula),
+            grad: Formula(formula),
+        }
+    }
+
+    /// The kernels for losses, gradients or both.
+    pub(super) fn kernels<T: Element, const K: usize>(
+        &self,
+        loss: bool,
+        grad: bool,
+    ) -> &dyn Kernels<T, K>
+    where
+        E: Elementwise<T, K>,
+    {
+        match (loss, grad) {
+            (true, true) => &self.both,
+            (true, false) => &self.loss,
+            (false, _) => &self.grad,
+        }
+    }
+}
 
 impl<T, E, const K: usize, const LOSS: bool, const GRAD: bool> Kernels<T, K>
     for Formula<E, LOSS, GRAD>

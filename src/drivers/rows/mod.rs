@@ -13,6 +13,7 @@
 mod beside;
 mod classes;
 mod direct;
+mod flat;
 mod leaf;
 mod long;
 mod outcome;
@@ -30,6 +31,7 @@ use crate::element::Element;
 use crate::simd::{Isa, Lanes};
 use crate::tensor::Source;
 use classes::Classes;
+pub(crate) use flat::{FlatClasses, run_flat};
 use leaf::Rows;
 
 /// What a row is compared with.

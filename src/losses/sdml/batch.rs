@@ -3,7 +3,7 @@
 use super::{Batch, SdmlLoss};
 use crate::drivers::all_pairs::{self, Kept, Matrix};
 use crate::drivers::rows::{self, RowLabel};
-use crate::drivers::{Factor, Operand, Outputs, Plan, UnitScale, Work};
+use crate::drivers::{Factor, Operand, Outputs, Plan, Scaling, UnitScale, Work};
 use crate::element::Element;
 use crate::layout::{AxisSet, Grid, Shelf};
 use crate::losses::softmax_ce::CrossEntropy;
@@ -238,8 +238,10 @@ impl<T: Element> Rooms<'_, T> {
         };
         let plan = Plan {
             exec,
-            weight: 1.0,
-            divisor: 1.0,
+            scaling: Scaling {
+                weight: 1.0,
+                divisor: 1.0,
+            },
             each_class: false,
             sample_weight: factor(&self.takes_part[..count]),
             upstream: factor(&self.coefficients[..count]),

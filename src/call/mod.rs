@@ -1,16 +1,15 @@
+mod run;
+
+pub(crate) use run::{Given, scalar, zeros};
+
 use crate::checks::Shapes;
-use crate::drivers::{Operand, Outputs, Plan, Work};
 use crate::element::Element;
-use crate::layout::{Grid, Shelf};
 use crate::losses::{Common, Problem};
-use crate::tensor::{Source, Target, Tensor, TensorMut};
+use crate::tensor::{Tensor, TensorMut};
 use crate::{Error, Exec, Reduction};
 use core::marker::PhantomData;
 use ndarray::{Array, Array1, ArrayD, ArrayRef, Dimension, Ix1, IxDyn};
-
-/// Bytes of inputs and their gradients from which gradients may go past the caches: around the
-/// size of a last-level cache, above which they would be evicted before they are read.
-const STREAM_BYTES: usize = 32 << 20;
+use run::run;
 
 /// A loss applied to its inputs, to be set up further and then run, as often as wanted.
 ///
@@ -187,12 +186,11 @@ where
     fn run(
         &self,
         loss: Option<TensorMut<'_, T>>,
-        grads: [Option<TensorMut<'_, T>>; K],
+        mut grads: [Option<TensorMut<'_, T>>; K],
     ) -> Result<(), Error> {
-        let mut grads = grads.into_iter();
-        let operands = self.operands.map(|input| match grads.next() {
-            Some(Some(grad)) => Given::Copy(input, grad),
-            _ => Given::Read(input),
+        let operands = core::array::from_fn(|k| match grads[k].take() {
+            Some(grad) => Given::Copy(self.operands[k], grad),
+            None => Given::Read(self.operands[k]),
         });
         run(&self.problem, &self.settings, operands, loss)
     }
@@ -354,127 +352,4 @@ where
     pub fn grads(self) -> Result<(), Error> {
         self.run(None)
     }
-}
-
-/// The loss as one number, where the reduction leaves one.
-pub(crate) fn scalar<T: Element>(
-    reduction: Reduction,
-    run: impl FnOnce(TensorMut<'_, T>) -> Result<(), Error>,
-) -> Result<T, Error> {
-    if !reduction.is_scalar() {
-        return Err(Error::NotScalar { reduction });
-    }
-    let mut loss = T::ZERO;
-    run(TensorMut::of_value(&mut loss))?;
-    Ok(loss)
-}
-
-/// A new array of zeros, where there is memory for it.
-pub(crate) fn zeros<T: Element, D: Dimension>(shape: D) -> Result<Array<T, D>, Error> {
-    let elements: usize = shape.slice().iter().product();
-    let mut values = Vec::new();
-    if values.try_reserve_exact(elements).is_err() {
-        return Err(Error::Memory { elements });
-    }
-    values.resize(elements, T::ZERO);
-    Array::from_shape_vec(shape, values).map_err(|_| Error::Memory { elements })
-}
-
-/// An input, and where its gradient goes.
-pub(crate) enum Given<'a, T> {
-    Read(Tensor<'a, T>),
-    Copy(Tensor<'a, T>, TensorMut<'a, T>),
-    InPlace(TensorMut<'a, T>),
-}
-
-impl<'a, T: Copy> Given<'a, T> {
-    pub(crate) fn shape(&self) -> &'a [usize] {
-        match self {
-            Self::Read(input) | Self::Copy(input, _) => input.shape,
-            Self::InPlace(input) => input.shape,
-        }
-    }
-
-    #[inline]
-    fn laid(self, grid: &Grid<'a>) -> Operand<'a, T> {
-        match self {
-            Self::Read(input) => Operand::Read(Source::of_rows(input, grid)),
-            Self::Copy(input, grad) => {
-                Operand::Copy(Source::of_rows(input, grid), Target::of_rows(grad, grid))
-            }
-            Self::InPlace(input) => Operand::InPlace(Target::of_rows(input, grid)),
-        }
-    }
-}
-
-/// Checks everything, then computes.
-fn run<P: Problem<T, K>, T: Element, const K: usize>(
-    problem: &P,
-    settings: &Settings<'_, T>,
-    operands: [Given<'_, T>; K],
-    loss: Option<TensorMut<'_, T>>,
-) -> Result<(), Error> {
-    let Common { weight, batch_axis } = problem.common();
-    let shapes = Shapes::new(
-        operands[0].shape(),
-        batch_axis,
-        problem.unit(),
-        settings.reduction,
-    )?;
-    for (number, operand) in operands.iter().enumerate() {
-        crate::checks::shape(P::OPERANDS[number], operand.shape(), shapes.pred)?;
-        if let Given::Copy(_, grad) = operand {
-            crate::checks::shape(P::GRADS[number], grad.shape, shapes.pred)?;
-        }
-    }
-    if let Some(loss) = &loss {
-        shapes.check_loss(loss.shape)?;
-    }
-    let shelf = Shelf::new();
-    let grid = shapes.grid(&shelf);
-    let mut inputs = problem.check(&shapes, &grid)?;
-    let elements: usize = shapes.pred.iter().product();
-    let bytes = elements.saturating_mul((2 * K + 1) * size_of::<T>());
-    let in_place = matches!(operands[0], Given::InPlace(_));
-    let plan = Plan {
-        exec: settings.exec,
-        weight: T::from_f64(weight).to_f64(),
-        divisor: shapes.divisor(),
-        each_class: shapes.each_class && shapes.writes_each(),
-        sample_weight: shapes.sample_weight(settings.sample_weight, &grid)?,
-        upstream: shapes.upstream(settings.upstream, &grid)?,
-        // In place the caches have just read what is written.
-        may_stream: bytes >= STREAM_BYTES && !in_place,
-        grid,
-    };
-
-    let reads = |operand: &Given<'_, T>| matches!(operand, Given::Read(_));
-    if loss.is_none() && operands.iter().all(reads) {
-        return Ok(());
-    }
-    problem.reserve(&mut inputs, in_place)?;
-
-    let grid = &plan.grid;
-    let writes_each = shapes.writes_each();
-    if shapes.has_no_units() && (writes_each || loss.is_none()) {
-        return Ok(());
-    }
-    let (each, totals) = match writes_each {
-        true => (loss, None),
-        false => (None, loss),
-    };
-    let mut outputs = Outputs {
-        operands: operands.map(|operand| operand.laid(grid)),
-        each: each.map(|loss| shapes.lay_each(loss, grid)),
-        totals: totals.map(|loss| Target::of_samples(loss, grid.samples)),
-    };
-    T::run(
-        problem.loss(),
-        Work {
-            plan: &plan,
-            inputs,
-            outputs: &mut outputs,
-        },
-    );
-    Ok(())
 }

@@ -1,0 +1,204 @@
+use super::Settings;
+use crate::checks::Shapes;
+use crate::drivers::flat::Losses;
+use crate::drivers::{Flat, Operand, Outputs, Plan, Scaling, Work};
+use crate::element::Element;
+use crate::layout::{Grid, Shelf};
+use crate::losses::{Common, Problem};
+use crate::simd::Level;
+use crate::tensor::{Lines, Source, Target, Tensor, TensorMut};
+use crate::{Error, Reduction};
+use ndarray::{Array, Dimension};
+
+/// Bytes of inputs and their gradients from which gradients may go past the caches: around the
+/// size of a last-level cache, above which they would be evicted before they are read.
+const STREAM_BYTES: usize = 32 << 20;
+
+/// The loss as one number, where the reduction leaves one.
+pub(crate) fn scalar<T: Element>(
+    reduction: Reduction,
+    run: impl FnOnce(TensorMut<'_, T>) -> Result<(), Error>,
+) -> Result<T, Error> {
+    if !reduction.is_scalar() {
+        return Err(Error::NotScalar { reduction });
+    }
+    let mut loss = T::ZERO;
+    run(TensorMut::of_value(&mut loss))?;
+    Ok(loss)
+}
+
+/// A new array of zeros, where there is memory for it.
+pub(crate) fn zeros<T: Element, D: Dimension>(shape: D) -> Result<Array<T, D>, Error> {
+    let elements: usize = shape.slice().iter().product();
+    let mut values = Vec::new();
+    if values.try_reserve_exact(elements).is_err() {
+        return Err(Error::Memory { elements });
+    }
+    values.resize(elements, T::ZERO);
+    Array::from_shape_vec(shape, values).map_err(|_| Error::Memory { elements })
+}
+
+/// An input, and where its gradient goes.
+pub(crate) enum Given<'a, T> {
+    Read(Tensor<'a, T>),
+    Copy(Tensor<'a, T>, TensorMut<'a, T>),
+    InPlace(TensorMut<'a, T>),
+}
+
+impl<'a, T: Element> Given<'a, T> {
+    pub(crate) fn shape(&self) -> &'a [usize] {
+        match self {
+            Self::Read(input) | Self::Copy(input, _) => input.shape,
+            Self::InPlace(input) => input.shape,
+        }
+    }
+
+    /// All values in their order, if they lie in it without gaps.
+    #[inline(always)]
+    fn flat(&mut self) -> Option<Lines<'_, T>> {
+        Some(match self {
+            Self::Read(input) => Lines::of_slice(input.in_order()?),
+            Self::Copy(input, grad) => {
+                let grad = Lines::of_slice_mut(grad.in_order()?);
+                Lines::copy(Lines::of_slice(input.in_order()?), grad)
+            }
+            Self::InPlace(input) => Lines::of_slice_mut(input.in_order()?),
+        })
+    }
+
+    #[inline]
+    fn laid(self, grid: &Grid<'a>) -> Operand<'a, T> {
+        match self {
+            Self::Read(input) => Operand::Read(Source::of_rows(input, grid)),
+            Self::Copy(input, grad) => {
+                Operand::Copy(Source::of_rows(input, grid), Target::of_rows(grad, grid))
+            }
+            Self::InPlace(input) => Operand::InPlace(Target::of_rows(input, grid)),
+        }
+    }
+}
+
+/// Checks everything, then computes.
+pub(super) fn run<P: Problem<T, K>, T: Element, const K: usize>(
+    problem: &P,
+    settings: &Settings<'_, T>,
+    mut operands: [Given<'_, T>; K],
+    mut loss: Option<TensorMut<'_, T>>,
+) -> Result<(), Error> {
+    let Common { weight, batch_axis } = problem.common();
+    let shapes = Shapes::new(
+        operands[0].shape(),
+        batch_axis,
+        problem.unit(),
+        settings.reduction,
+    )?;
+    for (number, operand) in operands.iter().enumerate() {
+        crate::checks::shape(P::OPERANDS[number], operand.shape(), shapes.pred)?;
+        if let Given::Copy(_, grad) = operand {
+            crate::checks::shape(P::GRADS[number], grad.shape, shapes.pred)?;
+        }
+    }
+    if let Some(loss) = &loss {
+        shapes.check_loss(loss.shape)?;
+    }
+    let reads = |operand: &Given<'_, T>| matches!(operand, Given::Read(_));
+    let computes = loss.is_some() || !operands.iter().all(reads);
+    let scaling = Scaling {
+        weight: T::from_f64(weight).to_f64(),
+        divisor: shapes.divisor(),
+    };
+    let counts_alike =
+        settings.sample_weight.is_none() && settings.upstream.is_none() && scaling.weight != 0.0;
+    if computes && counts_alike {
+        let level = settings.exec.level;
+        let done = run_flat(problem, level, scaling, &shapes, &mut operands, &mut loss);
+        if done.is_some() {
+            return Ok(());
+        }
+    }
+
+    let shelf = Shelf::new();
+    let grid = shapes.grid(&shelf);
+    let mut inputs = problem.check(&shapes, &grid)?;
+    let elements: usize = shapes.pred.iter().product();
+    let bytes = elements.saturating_mul((2 * K + 1) * size_of::<T>());
+    let in_place = matches!(operands[0], Given::InPlace(_));
+    let plan = Plan {
+        exec: settings.exec,
+        scaling,
+        each_class: shapes.each_class && shapes.writes_each(),
+        sample_weight: shapes.sample_weight(settings.sample_weight, &grid)?,
+        upstream: shapes.upstream(settings.upstream, &grid)?,
+        // In place the caches have just read what is written.
+        may_stream: bytes >= STREAM_BYTES && !in_place,
+        grid,
+    };
+    if !computes {
+        return Ok(());
+    }
+    problem.reserve(&mut inputs, in_place)?;
+
+    let grid = &plan.grid;
+    let writes_each = shapes.writes_each();
+    if shapes.has_no_units() && (writes_each || loss.is_none()) {
+        return Ok(());
+    }
+    let (each, totals) = match writes_each {
+        true => (loss, None),
+        false => (None, loss),
+    };
+    let mut outputs = Outputs {
+        operands: operands.map(|operand| operand.laid(grid)),
+        each: each.map(|loss| shapes.lay_each(loss, grid)),
+        totals: totals.map(|loss| Target::of_samples(loss, grid.samples)),
+    };
+    T::run(
+        problem.loss(),
+        Work {
+            plan: &plan,
+            inputs,
+            outputs: &mut outputs,
+        },
+    );
+    Ok(())
+}
+
+/// Runs a call whose shapes have been checked and whose units all count alike, if it is a flat one.
+#[inline(always)]
+fn run_flat<P: Problem<T, K>, T: Element, const K: usize>(
+    problem: &P,
+    level: Level,
+    scaling: Scaling,
+    shapes: &Shapes<'_>,
+    operands: &mut [Given<'_, T>; K],
+    loss: &mut Option<TensorMut<'_, T>>,
+) -> Option<()> {
+    let [samples, units, row_len] = shapes.flat_extents()?;
+    let inputs = problem.flat(shapes)?;
+    let losses = match loss {
+        None => Losses::Unwanted,
+        Some(loss) => {
+            let losses = loss.in_order()?;
+            match shapes.writes_each() {
+                true => Losses::Units(losses),
+                false => Losses::Samples(losses),
+            }
+        }
+    };
+    let mut lines = [const { None }; K];
+    for (lines, operand) in lines.iter_mut().zip(operands) {
+        *lines = Some(operand.flat()?);
+    }
+    let flat = Flat {
+        level,
+        scaling,
+        samples,
+        units,
+        row_len,
+        operands: lines.map(|lines| lines.expect("one for each operand")),
+        inputs,
+        losses,
+    };
+    T::run_flat(problem.loss(), flat);
+    Some(())
+}
