@@ -306,7 +306,7 @@ impl<'s> Shapes<'s> {
 
     /// The values of an input of pred's shape, if they lie in their order without gaps.
     #[inline]
-    pub(crate) fn flat<'a, T>(&self, input: Tensor<'a, T>) -> Option<&'a [T]> {
+    pub(crate) fn in_order<'a, T>(&self, input: Tensor<'a, T>) -> Option<&'a [T]> {
         match input.shape.iter().eq(self.pred) {
             true => input.in_order(),
             false => None,
@@ -315,7 +315,7 @@ impl<'s> Shapes<'s> {
 
     /// The same of an input that has one place per loss before any reduction.
     #[inline]
-    pub(crate) fn flat_each_loss<'a, T>(&self, input: Tensor<'a, T>) -> Option<&'a [T]> {
+    pub(crate) fn each_loss_in_order<'a, T>(&self, input: Tensor<'a, T>) -> Option<&'a [T]> {
         match self.is_each_loss(input.shape) {
             true => input.in_order(),
             false => None,

@@ -75,6 +75,22 @@ call!(
     16
 );
 
+// What little is computed in these counts for less than what is checked.
+call!(
+    l2_small,
+    L2Loss::new(),
+    uniform([1, 16], 1),
+    uniform([1, 16], 2),
+    1
+);
+call!(
+    softmax_ce_small,
+    SoftmaxCeLoss::new(),
+    uniform([1, 10], 1),
+    Array1::from_elem(1, 3_i64),
+    1
+);
+
 call!(
     softmax_ce_columns,
     SoftmaxCeLoss::new().axis(1),

@@ -69,6 +69,7 @@ macro_rules! counted {
 counted! {
     l1
     l2
+    l2_small
     huber
     hinge
     squared_hinge
@@ -79,6 +80,7 @@ counted! {
     kl_div_of_logits
     softmax_ce
     softmax_ce_dense
+    softmax_ce_small
     softmax_ce_columns
     softmax_ce_long
     triplet

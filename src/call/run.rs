@@ -54,8 +54,9 @@ impl<'a, T: Element> Given<'a, T> {
     }
 
     /// All values in their order, if they lie in it without gaps.
+    // In a call of its own lines would be handed over in memory, which small calls wait for.
     #[inline(always)]
-    fn flat(&mut self) -> Option<Lines<'_, T>> {
+    fn in_order(&mut self) -> Option<Lines<'_, T>> {
         Some(match self {
             Self::Read(input) => Lines::of_slice(input.in_order()?),
             Self::Copy(input, grad) => {
@@ -101,15 +102,13 @@ pub(super) fn run<P: Problem<T, K>, T: Element, const K: usize>(
     if let Some(loss) = &loss {
         shapes.check_loss(loss.shape)?;
     }
-    let reads = |operand: &Given<'_, T>| matches!(operand, Given::Read(_));
-    let computes = loss.is_some() || !operands.iter().all(reads);
     let scaling = Scaling {
         weight: T::from_f64(weight).to_f64(),
         divisor: shapes.divisor(),
     };
     let counts_alike =
         settings.sample_weight.is_none() && settings.upstream.is_none() && scaling.weight != 0.0;
-    if computes && counts_alike {
+    if counts_alike {
         let level = settings.exec.level;
         let done = run_flat(problem, level, scaling, &shapes, &mut operands, &mut loss);
         if done.is_some() {
@@ -133,7 +132,7 @@ pub(super) fn run<P: Problem<T, K>, T: Element, const K: usize>(
         may_stream: bytes >= STREAM_BYTES && !in_place,
         grid,
     };
-    if !computes {
+    if computes_nothing(&operands, &loss) {
         return Ok(());
     }
     problem.reserve(&mut inputs, in_place)?;
@@ -163,6 +162,15 @@ pub(super) fn run<P: Problem<T, K>, T: Element, const K: usize>(
     Ok(())
 }
 
+/// Whether a call is made for its checks alone.
+fn computes_nothing<T, const K: usize>(
+    operands: &[Given<'_, T>; K],
+    loss: &Option<TensorMut<'_, T>>,
+) -> bool {
+    let reads = |operand: &Given<'_, T>| matches!(operand, Given::Read(_));
+    loss.is_none() && operands.iter().all(reads)
+}
+
 /// Runs a call whose shapes have been checked and whose units all count alike, if it is a flat one.
 #[inline(always)]
 fn run_flat<P: Problem<T, K>, T: Element, const K: usize>(
@@ -175,6 +183,9 @@ fn run_flat<P: Problem<T, K>, T: Element, const K: usize>(
 ) -> Option<()> {
     let [samples, units, row_len] = shapes.flat_extents()?;
     let inputs = problem.flat(shapes)?;
+    if computes_nothing(operands, loss) {
+        return Some(());
+    }
     let losses = match loss {
         None => Losses::Unwanted,
         Some(loss) => {
@@ -187,7 +198,7 @@ fn run_flat<P: Problem<T, K>, T: Element, const K: usize>(
     };
     let mut lines = [const { None }; K];
     for (lines, operand) in lines.iter_mut().zip(operands) {
-        *lines = Some(operand.flat()?);
+        *lines = Some(operand.in_order()?);
     }
     let flat = Flat {
         level,

@@ -2,8 +2,8 @@ use super::plan::Scaling;
 use crate::simd::Level;
 use crate::tensor::Lines;
 
-/// The most values of a small call's operand: at most a chunk of a row and a leaf of any loss, and too few
-/// to share them among threads.
+/// The most values of a small call's operand: no more than a chunk of a row, or a leaf of any loss, has, and
+/// too few to share them among threads.
 pub(crate) const MOST_VALUES: usize = 1 << 12;
 
 /// The most samples of such a call whose losses are sums.
@@ -33,6 +33,7 @@ pub struct Flat<'f, T, I, const K: usize = 1> {
 
 /// Where the losses of a flat call go.
 pub enum Losses<'f, T> {
+    /// Nowhere: only gradients are wanted.
     Unwanted,
     /// One for each unit.
     Units(&'f mut [T]),

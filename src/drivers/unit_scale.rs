@@ -55,9 +55,16 @@ impl<T: Element> UnitScale<T> {
         T::from_f64(self.loss.to_f64() * loss.to_f64())
     }
 
-    /// A unit's term of the sum.
+    /// Adds the terms of some units to `sum`, one by one.
     #[inline]
-    pub(crate) fn term(&self, loss: T) -> f64 {
+    pub(crate) fn add_terms(&self, losses: &[T], sum: &mut f64) {
+        for &loss in losses {
+            *sum += self.term(loss);
+        }
+    }
+
+    #[inline]
+    fn term(&self, loss: T) -> f64 {
         self.weight * loss.to_f64()
     }
 }
@@ -78,7 +85,7 @@ impl<T: Element> From<Scale<T>> for UnitScale<T> {
 pub(crate) enum UnitScales<'p, 'a, T> {
     /// The same for all, unless they are masked.
     Same(Option<UnitScale<T>>),
-    /// As the plan says.
+    /// Each unit's own, as the plan says.
     Own(&'p Plan<'a, T>),
 }
 
@@ -131,9 +138,7 @@ impl<'p, 'a, T: Element> UnitScales<'p, 'a, T> {
             }
             Self::Same(None) => outputs.mask(sample, units),
             Self::Same(Some(scale)) => {
-                for &loss in &*losses {
-                    *sum += scale.term(loss);
-                }
+                scale.add_terms(losses, sum);
                 if let Some(each) = &mut outputs.each {
                     for loss in &mut *losses {
                         *loss = scale.scaled(*loss);

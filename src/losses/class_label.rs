@@ -22,6 +22,12 @@ pub trait ClassLabel<T>: Copy + Sync + 'static {
     }
 }
 
+/// The class that a label names, if it is one of so many.
+#[inline]
+fn named(label: impl TryInto<usize>, classes: usize) -> Option<usize> {
+    label.try_into().ok().filter(|&class| class < classes)
+}
+
 macro_rules! integer_labels {
     ($($integer:ty)*) => {$(
         impl<T> ClassLabel<T> for $integer {
@@ -33,7 +39,7 @@ macro_rules! integer_labels {
                 shapes.check_each_loss("label", label.shape)?;
                 let label = Source::of_units(shapes.spread(label), grid);
                 let classes = grid.row_len;
-                let fits = |class| usize::try_from(class).is_ok_and(|class| class < classes);
+                let fits = |label| named(label, classes).is_some();
                 if let Some((sample, unit, class)) = label.first_refused(fits) {
                     return Err(Error::Label {
                         index: shapes.label_index(grid, sample, unit),
@@ -45,14 +51,11 @@ macro_rules! integer_labels {
             }
 
             fn flat(label: Tensor<'_, Self>, shapes: &Shapes<'_>) -> Option<FlatClasses> {
-                let labels = shapes.flat_each_loss(label)?;
+                let labels = shapes.each_loss_in_order(label)?;
                 let mut classes = FlatClasses::default();
                 let places = classes.get_mut(..labels.len())?;
                 for (place, &label) in places.iter_mut().zip(labels) {
-                    *place = usize::try_from(label).ok()?;
-                    if *place >= shapes.classes() {
-                        return None;
-                    }
+                    *place = named(label, shapes.classes())?;
                 }
                 Some(classes)
             }

@@ -139,7 +139,7 @@ impl<T: Element> Problem<T> for KlDiv<'_, T> {
 
     fn flat<'c>(&'c self, shapes: &Shapes<'_>) -> Option<FlatInputs<'c, Self, T>> {
         match self.loss.from_logits {
-            true => Some([shapes.flat(self.label)?]),
+            true => Some([shapes.in_order(self.label)?]),
             false => None,
         }
     }

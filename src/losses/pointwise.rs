@@ -63,6 +63,6 @@ where
     }
 
     fn flat<'c>(&'c self, shapes: &Shapes<'_>) -> Option<FlatInputs<'c, Self, T>> {
-        Some([shapes.flat(self.label)?])
+        Some([shapes.in_order(self.label)?])
     }
 }

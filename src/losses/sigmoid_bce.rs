@@ -134,7 +134,7 @@ impl<T: Element> Problem<T> for SigmoidBce<'_, T> {
     fn flat<'c>(&'c self, shapes: &Shapes<'_>) -> Option<FlatInputs<'c, Self, T>> {
         match self.pos_weight {
             Some(_) => None,
-            None => Some([shapes.flat(self.label)?]),
+            None => Some([shapes.in_order(self.label)?]),
         }
     }
 }
@@ -142,38 +142,46 @@ impl<T: Element> Problem<T> for SigmoidBce<'_, T> {
 /// The labels, and the weights of positive examples.
 type LabelAndWeight<'a, T> = (Source<'a, T>, Option<Source<'a, T>>);
 
-compiled!(SigmoidBceLoss, inputs: LabelAndWeight<'a, T>, run: run, flat: FlatLabel<'a, T>, run: weightless);
+compiled!(SigmoidBceLoss, inputs: LabelAndWeight<'a, T>, run: run, flat: FlatLabel<'a, T>, run: run_form);
 
 fn run<T: Element>(loss: SigmoidBceLoss, work: Work<'_, '_, T, LabelAndWeight<'_, T>>) {
     let Work {
         plan,
-        inputs: (label, weight),
+        inputs,
         outputs,
     } = work;
-    let Some(weight) = weight else {
-        let inputs = [label];
-        weightless(
-            loss,
-            Work {
-                plan,
-                inputs,
-                outputs,
-            },
-        );
-        return;
-    };
-    let work = Work {
-        plan,
-        inputs: [label, weight],
-        outputs,
-    };
-    match loss.from_sigmoid {
-        false => work.run(OfLogit),
-        true => work.run(OfProbability),
+    match inputs {
+        (label, None) => {
+            let inputs = [label];
+            run_form(
+                loss,
+                Work {
+                    plan,
+                    inputs,
+                    outputs,
+                },
+            );
+        }
+        (label, Some(weight)) => {
+            let inputs = [label, weight];
+            run_form(
+                loss,
+                Work {
+                    plan,
+                    inputs,
+                    outputs,
+                },
+            );
+        }
     }
 }
 
-fn weightless<T: Element>(loss: SigmoidBceLoss, work: impl Elements<T, 1>) {
+/// Runs the formula for what pred holds, with a pos_weight or without.
+fn run_form<T: Element, const K: usize>(loss: SigmoidBceLoss, work: impl Elements<T, K>)
+where
+    OfLogit: Elementwise<T, K>,
+    OfProbability: Elementwise<T, K>,
+{
     match loss.from_sigmoid {
         false => work.run(OfLogit),
         true => work.run(OfProbability),

@@ -75,7 +75,8 @@ impl<'a, T: Float> Lines<'a, T> {
         unsafe { Self::written_in_place((values.as_mut_ptr(), 0), 1, values.len()) }
     }
 
-    /// One line, cut into `lines` of `len` values.
+    /// One line, cut into `lines` of `len` values. (Where it is only read, the target's stride is of no
+    /// use to anyone.)
     #[inline]
     pub(crate) fn cut(self, lines: usize, len: usize) -> Self {
         assert!(self.lines == 1 && lines.checked_mul(len) == Some(self.len));

@@ -95,7 +95,8 @@ impl<'a, T> Tensor<'a, T> {
     #[inline]
     pub(crate) fn in_order(&self) -> Option<&'a [T]> {
         let len = len_in_order(self.shape, self.strides)?;
-        // SAFETY: the array is borrowed shared for `'a`, and its values lie one behind the other.
+        // SAFETY: the array is borrowed shared for `'a`, and its values lie one behind the other from its
+        // base on, which is aligned and not null even where there are none.
         Some(unsafe { core::slice::from_raw_parts(self.base, len) })
     }
 
@@ -160,12 +161,8 @@ impl<'a, T> TensorMut<'a, T> {
         values: &'a mut [T],
         (shape, strides): (&'a [usize], &'a [isize]),
     ) -> Self {
-        let mut stride = 1_usize;
-        for (&extent, &given) in shape.iter().zip(strides).rev() {
-            assert_eq!(given, stride as isize);
-            stride = stride.saturating_mul(extent);
-        }
-        assert!(shape.len() == strides.len() && stride == values.len());
+        assert!(shape.len() == strides.len());
+        assert_eq!(len_in_order(shape, strides), Some(values.len()));
         Self {
             base: values.as_mut_ptr(),
             shape,
@@ -191,7 +188,8 @@ impl<'a, T> TensorMut<'a, T> {
     pub(crate) fn in_order(&mut self) -> Option<&mut [T]> {
         let len = len_in_order(self.shape, self.strides)?;
         // SAFETY: the array is borrowed mutably, for as long as the tensor lives or longer, and its
-        // values lie one behind the other.
+        // values lie one behind the other from its base on, which is aligned and not null even where
+        // there are none.
         Some(unsafe { core::slice::from_raw_parts_mut(self.base, len) })
     }
 

@@ -7,13 +7,13 @@
 mod room;
 mod stretch;
 
-use super::flat::{Losses, MOST_SAMPLES};
+use super::flat::{Losses, MOST_SAMPLES, MOST_VALUES};
 use super::plan::Scale;
 use super::schedule::{self, Leaf};
 use super::terms::block;
 use super::{Flat, Outputs, Plan, Work};
 use crate::element::Element;
-use crate::simd::{Isa, LaneTotals, Lanes, fence};
+use crate::simd::{Float, Isa, LaneTotals, Lanes, fence};
 use crate::tensor::{Lines, Source};
 use core::ops::Range;
 use room::Copies;
@@ -38,6 +38,10 @@ pub struct ValueGrad<T: Element, S: Isa> {
 
 /// Vectors in a leaf: 64 KiB of each operand, enough to hide a task's cost, few enough to share.
 const LEAF_VECTORS: usize = 1024;
+
+// The samples of a flat call are one leaf each, as they would be in any other call, and one group.
+const _: () = assert!(MOST_VALUES <= LEAF_VECTORS * <f64 as Float>::LANES);
+const _: () = assert!(MOST_SAMPLES <= stretch::SAMPLES);
 
 /// A checked call of an elementwise loss with `K` inputs.
 pub(crate) trait Elements<T: Element, const K: usize> {

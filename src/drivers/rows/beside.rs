@@ -4,6 +4,7 @@ use super::place::Place;
 use super::row::Row;
 use super::tile::{Known, Packed, Tile};
 use super::{RowLabel, RowLoss};
+use crate::drivers::terms::block;
 use crate::drivers::unit_scale::UnitScales;
 use crate::drivers::{Aligned, Outputs, Plan};
 use crate::element::Element;
@@ -15,14 +16,13 @@ use core::ops::Range;
 const FEW_CLASSES: usize = 48;
 
 /// Rows from which on it pays to copy them side by side.
-const SEVERAL: usize = 8;
+pub(super) const SEVERAL: usize = 8;
 
 /// The most rows that are copied at a time.
 pub(super) const WIDEST: usize = 256;
 
-/// Rows whose classes lie apart from which on more of them make no copy faster: runs of four cache lines
-/// of f32.
-pub(super) const LONG_RUN: usize = 64;
+/// Vectors of rows whose classes lie apart: runs of so many cache lines are copied as fast as longer ones.
+pub(super) const LONG_RUN: usize = 4;
 
 impl<T, R, const DENSE: bool> Rows<'_, T, R, DENSE>
 where
@@ -35,8 +35,8 @@ where
     }
 
     /// How many rows whose classes lie apart are next taken side by side, `units` being what is left of
-    /// the sample and `width` the most: where there are more, those up to the end of a cache line,
-    /// since lines that two groups share would be read and written twice.
+    /// the sample and `width` the most: where there are more, those up to the end of a cache line of the
+    /// first class's gradients, since lines that two groups share would be read and written twice.
     #[inline]
     pub(super) fn beside(
         &self,
@@ -102,6 +102,7 @@ where
         let (at, width) = (self.at, self.width);
         let (classes, count) = (self.rows.classes, self.losses.len());
         let whole = classes <= self.step;
+        debug_assert!(whole || self.step.is_multiple_of(block::<T>()));
         if whole {
             self.fetch(simd, at, count, width, 0..classes);
         }
@@ -361,8 +362,8 @@ where
         width: usize,
         classes: Range<usize>,
     ) {
-        let [values, copy, shares] = &mut *self.packed;
-        let logits = if DENSE { copy } else { values };
+        let [values, apart, shares] = &mut *self.packed;
+        let logits = if DENSE { apart } else { values };
         let pred = &mut self.outputs.operands[0];
         if self.rows.in_runs_of(pred) {
             // Of rows that short all classes are at hand.

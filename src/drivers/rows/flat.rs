@@ -1,13 +1,18 @@
+use super::beside::SEVERAL;
 use super::direct::Direct;
-use super::leaf::Rows;
+use super::leaf::{LEAF_ELEMENTS, LONGEST_CHUNK, Rows};
 use super::place::Place;
 use super::{RowLabel, RowLoss};
 use crate::drivers::Flat;
-use crate::drivers::flat::{Losses, MOST_ROWS};
+use crate::drivers::flat::{Losses, MOST_ROWS, MOST_VALUES};
 use crate::drivers::unit_scale::{UnitScale, UnitScales};
 use crate::element::Element;
 use crate::simd::dispatch;
 use crate::tensor::Source;
+
+// Each is computed as one chunk, and all of them are one leaf, as they would be in any other call.
+const _: () = assert!(MOST_VALUES <= LONGEST_CHUNK && MOST_VALUES <= LEAF_ELEMENTS);
+const _: () = assert!(MOST_ROWS < SEVERAL);
 
 /// The classes of a flat call's rows; behind the last row, zeros.
 pub(crate) type FlatClasses = [usize; MOST_ROWS];
@@ -57,9 +62,7 @@ pub(crate) fn run_flat<T: Element>(loss: impl RowLoss<T>, flat: Flat<'_, T, Flat
         Losses::Samples(totals) => {
             for (total, losses) in totals.iter_mut().zip(values.chunks(units)) {
                 let mut sum = 0.0;
-                for &loss in losses {
-                    sum += scale.term(loss);
-                }
+                scale.add_terms(losses, &mut sum);
                 *total = scaling.total(1.0, sum);
             }
         }

@@ -7,7 +7,7 @@ use crate::element::Element;
 use core::ops::Range;
 
 /// Elements in a leaf of several rows.
-const LEAF_ELEMENTS: usize = 1 << 14;
+pub(super) const LEAF_ELEMENTS: usize = 1 << 14;
 
 /// The most rows in a leaf.
 const LEAF_ROWS: usize = 1024;

@@ -211,7 +211,11 @@ where
             [packed[1], packed[2]] = more.0.each_mut().map(|values| &mut values[..]);
         }
         // Half of the room leaves the first-level cache to what is copied, if runs are long all the same.
-        let width = self.rows.width(N).min(LONG_RUN).max(self.rows.width(N / 2));
+        let width = self
+            .rows
+            .width(N)
+            .min(LONG_RUN * T::LANES)
+            .max(self.rows.width(N / 2));
         self.groups(|leaf, at, _, losses| {
             let units = at.unit..leaf.units.end;
             let count = leaf.rows.beside(leaf.outputs, at.sample, units, width);

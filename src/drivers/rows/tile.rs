@@ -166,7 +166,7 @@ where
             return [rest, zero, zero];
         }
         let share = self.load(2, at);
-        let surprise = known.subtracted() - self.load(1, at);
+        let surprise = known.subtracted() - self.load(Self::LOGITS, at);
         let term = self.loss.term(share, surprise);
         [rest, self.loss.share(share), term]
     }
