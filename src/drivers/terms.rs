@@ -101,13 +101,8 @@ fn group<T: Float, S: Isa, P: Terms<T, S, J>, const J: usize>(
     len: usize,
 ) -> [Lanes<T, S>; J] {
     let mut parts = [[Lanes::splat(simd, T::ZERO); J]; GROUP];
-    let mut at = 0;
-    for part in &mut parts {
-        if at >= len {
-            break;
-        }
-        *part = step::<_, _, _, false, J>(terms, at);
-        at += T::LANES;
+    for (k, at) in (0..len).step_by(T::LANES).enumerate() {
+        parts[k] = step::<_, _, _, false, J>(terms, at);
     }
     tree(parts)
 }
