@@ -1,6 +1,7 @@
 //! Inputs, as `compare.py` wrote them, and places for the results.
 
 use crate::traffic::{Stores, Traffic};
+use aligned_vec::{AVec, CACHELINE_ALIGN};
 use bytemuck::Pod;
 use lossgrad::Workspace;
 use lossgrad::ndarray::{Array1, ArrayD, ArrayView, ArrayViewMut, Dimension};
@@ -15,8 +16,29 @@ pub struct Data {
     /// Labels that are integers.
     pub classes: ArrayD<i32>,
     pub loss: Array1<f32>,
-    pub gradients: Vec<ArrayD<f32>>,
+    pub gradients: Vec<Gradient>,
     pub workspace: Workspace,
+}
+
+/// A place for a gradient, from a cache line on: as the other libraries place theirs.
+pub struct Gradient {
+    values: AVec<f32>,
+    shape: Vec<usize>,
+}
+
+impl Gradient {
+    fn of(input: &ArrayD<f32>) -> Self {
+        Self {
+            values: AVec::from_iter(CACHELINE_ALIGN, input.iter().copied()),
+            shape: input.shape().to_vec(),
+        }
+    }
+
+    pub fn view<D: Dimension>(&mut self) -> ArrayViewMut<'_, f32, D> {
+        let view = ArrayViewMut::from_shape(&self.shape[..], &mut self.values);
+        let view = view.expect("as many values as the input has");
+        view.into_dimensionality().expect("the loss's rank")
+    }
 }
 
 impl Data {
@@ -41,10 +63,10 @@ impl Data {
                 _ => return Err(format!("arrays of {element}").into()),
             }
         }
-        let gradients: Vec<_> = inputs.iter().take(gradients).cloned().collect();
+        let gradients: Vec<_> = inputs.iter().take(gradients).map(Gradient::of).collect();
         let first = gradients.first().ok_or("nothing has a gradient")?;
         Ok(Self {
-            loss: Array1::ones(first.shape()[0]),
+            loss: Array1::ones(first.shape[0]),
             inputs,
             classes,
             gradients,
@@ -56,7 +78,7 @@ impl Data {
     pub fn totals(&self) -> (f64, f64) {
         let samples = self.loss.len() as f64;
         let loss: f64 = self.loss.iter().map(|&x| f64::from(x)).sum();
-        let gradients = self.gradients.iter().flatten();
+        let gradients = self.gradients.iter().flat_map(|gradient| &*gradient.values);
         let gradient: f64 = gradients.map(|&x| f64::from(x.abs())).sum();
         (loss / samples, gradient / samples)
     }
@@ -77,13 +99,13 @@ impl Data {
 
 fn stream<const R: usize, const W: usize>(
     read: [&ArrayD<f32>; R],
-    write: [&mut ArrayD<f32>; W],
+    write: [&mut Gradient; W],
     stores: Stores,
 ) {
     let traffic = Traffic {
         read: read.map(slice),
         change: [],
-        write: write.map(slice_mut),
+        write: write.map(|gradient| &mut gradient.values[..]),
     };
     traffic.run(stores);
 }
@@ -98,17 +120,6 @@ fn slice(array: &ArrayD<f32>) -> &[f32] {
     array.as_slice().expect("one run of memory")
 }
 
-fn slice_mut(array: &mut ArrayD<f32>) -> &mut [f32] {
-    array.as_slice_mut().expect("one run of memory")
-}
-
 pub fn view<T, D: Dimension>(array: &ArrayD<T>) -> ArrayView<'_, T, D> {
     array.view().into_dimensionality().expect("the loss's rank")
-}
-
-pub fn view_mut<T, D: Dimension>(array: &mut ArrayD<T>) -> ArrayViewMut<'_, T, D> {
-    array
-        .view_mut()
-        .into_dimensionality()
-        .expect("the loss's rank")
 }
