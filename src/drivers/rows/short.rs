@@ -184,25 +184,31 @@ where
     /// Rows of few classes a stride apart, which are turned to stand side by side.
     #[inline(never)]
     fn turned<const N: usize>(&mut self) -> f64 {
-        let (mut room, mut more);
-        room = Aligned([T::ZERO; N]);
-        let mut packed: Packed<'_, T> = [&mut room.0, &mut [], &mut []];
-        if DENSE {
-            more = Aligned([[T::ZERO; N]; 2]);
-            [packed[1], packed[2]] = more.0.each_mut().map(|values| &mut values[..]);
-        }
         let width = self.rows.width(N);
-        self.groups(|leaf, at, rest, losses| {
-            let count = rest.min(width);
-            leaf.beside(at, &mut packed, width, &mut losses[..count]);
-            count
-        })
+        self.side_by_side::<N>(width, |_, _, rest| rest.min(width))
     }
 
     /// Rows whose classes lie apart: those that are neighbours class by class side by side, others one
     /// by one.
     #[inline(never)]
     fn apart<const N: usize>(&mut self) -> f64 {
+        // Half of the room leaves the first-level cache to what is copied, if runs are long all the same.
+        let width = self.rows.width(N).min(LONG_RUN * T::LANES);
+        let width = width.max(self.rows.width(N / 2));
+        self.side_by_side::<N>(width, |leaf, at, _| {
+            let units = at.unit..leaf.units.end;
+            leaf.rows.beside(leaf.outputs, at.sample, units, width)
+        })
+    }
+
+    /// Rows side by side, at most `width` at a time: `count` is given a row and how many there are from
+    /// it on, and says how many of them are taken next.
+    #[inline(always)]
+    fn side_by_side<const N: usize>(
+        &mut self,
+        width: usize,
+        count: impl Fn(&mut Self, Place, usize) -> usize,
+    ) -> f64 {
         let (mut room, mut more);
         room = Aligned([T::ZERO; N]);
         let mut packed: Packed<'_, T> = [&mut room.0, &mut [], &mut []];
@@ -210,15 +216,8 @@ where
             more = Aligned([[T::ZERO; N]; 2]);
             [packed[1], packed[2]] = more.0.each_mut().map(|values| &mut values[..]);
         }
-        // Half of the room leaves the first-level cache to what is copied, if runs are long all the same.
-        let width = self
-            .rows
-            .width(N)
-            .min(LONG_RUN * T::LANES)
-            .max(self.rows.width(N / 2));
-        self.groups(|leaf, at, _, losses| {
-            let units = at.unit..leaf.units.end;
-            let count = leaf.rows.beside(leaf.outputs, at.sample, units, width);
+        self.groups(|leaf, at, rest, losses| {
+            let count = count(leaf, at, rest);
             match count {
                 1 => leaf.copied(at, losses),
                 _ => leaf.beside(at, &mut packed, width, &mut losses[..count]),
