@@ -266,11 +266,15 @@ impl<'s> Shapes<'s> {
     /// one: there are few of them, and they are visited in the order of pred's axes.
     #[inline]
     pub(crate) fn flat_extents(&self) -> Option<[usize; 3]> {
-        let row_len = match self.row_axes {
-            AxisSet::None => 1,
-            AxisSet::One(axis) if axis + 1 == self.pred.len() => self.pred[axis],
-            _ => return None,
+        let rows_are_last = match self.row_axes {
+            AxisSet::None => true,
+            AxisSet::One(axis) => axis + 1 == self.pred.len(),
+            AxisSet::AllBut(_) | AxisSet::All => false,
         };
+        if !rows_are_last {
+            return None;
+        }
+        let row_len = self.classes();
         let (samples, units) = match self.gathers_samples() {
             true if self.batch_axis == 0 => (self.samples(), self.losses_per_sample),
             true => return None,

@@ -17,7 +17,7 @@ type Arrangement = (&'static [usize], isize, isize);
 
 /// Short and long samples, batches inside and outside, classes on every axis. The long ones are
 /// several leaves for every loss, so that threads can share them.
-const ARRANGEMENTS: [Arrangement; 11] = [
+const ARRANGEMENTS: [Arrangement; 13] = [
     (&[64, 100], 0, 1),
     (&[3, 70_001], 0, 1),
     (&[1, 100_003], 0, 1),
@@ -27,6 +27,8 @@ const ARRANGEMENTS: [Arrangement; 11] = [
     (&[2, 9, 5003], 0, 1),
     (&[2, 5003, 9], 0, 1),
     (&[2, 100, 301], 0, 1),
+    (&[2, 1100, 21], 0, 1),
+    (&[97, 10], 0, 1),
     (&[257, 10], 0, 1),
     (&[301, 10], 0, 1),
 ];

@@ -17,8 +17,9 @@ use run::run;
 /// checks everything first and writes afterwards. The `_into` methods allocate nothing up to rank
 /// 4, once a loss that needs a workspace was lent one.
 ///
-/// Calls of few predictions cost least where all arrays are contiguous in their logical order, and
-/// without weights and upstream: losses of single predictions, and of up to 7 rows with a class each,
+/// Calls of up to 4096 predictions cost least where all arrays are contiguous in their logical order,
+/// without `sample_weight`, `upstream` and `pos_weight`: losses of single predictions, of up to 8
+/// samples where each has a sum of its own, and of up to 7 rows along the last axis with a class each
 /// then go straight to their kernels.
 ///
 /// `P` is the loss with its labels, `T` the element type, `D` the dimension of pred, and `K` the

@@ -106,6 +106,7 @@ pub(super) fn run<P: Problem<T, K>, T: Element, const K: usize>(
         weight: T::from_f64(weight).to_f64(),
         divisor: shapes.divisor(),
     };
+    // A weight of 0 masks all units, whatever they are, which kernels do not.
     let counts_alike =
         settings.sample_weight.is_none() && settings.upstream.is_none() && scaling.weight != 0.0;
     if counts_alike {
@@ -171,7 +172,8 @@ fn computes_nothing<T, const K: usize>(
     loss.is_none() && operands.iter().all(reads)
 }
 
-/// Runs a call whose shapes have been checked and whose units all count alike, if it is a flat one.
+/// Runs a call whose shapes have been checked and whose units all count alike, if it is a flat one; else
+/// nothing has been written.
 #[inline(always)]
 fn run_flat<P: Problem<T, K>, T: Element, const K: usize>(
     problem: &P,

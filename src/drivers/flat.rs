@@ -2,8 +2,8 @@ use super::plan::Scaling;
 use crate::simd::Level;
 use crate::tensor::Lines;
 
-/// The most values of a small call's operand: no more than a chunk of a row, or a leaf of any loss, has, and
-/// too few to share them among threads.
+/// The most values of a small call's operand: no more than a chunk of a row, or a leaf of any loss,
+/// has, and too few to share them among threads.
 pub(crate) const MOST_VALUES: usize = 1 << 12;
 
 /// The most samples of such a call whose losses are sums.

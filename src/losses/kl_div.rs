@@ -145,7 +145,10 @@ impl<T: Element> Problem<T> for KlDiv<'_, T> {
     }
 }
 
-compiled!(KlDivLoss, inputs: (Source<'a, T>, usize), run: run, flat: FlatLabel<'a, T>, run: of_log_probabilities);
+compiled!(
+    KlDivLoss, inputs: (Source<'a, T>, usize), run: run,
+    flat: FlatLabel<'a, T>, run: of_log_probabilities
+);
 
 fn run<T: Element>(loss: KlDivLoss, work: Work<'_, '_, T, (Source<'_, T>, usize)>) {
     if !loss.from_logits {

@@ -142,7 +142,10 @@ impl<T: Element> Problem<T> for SigmoidBce<'_, T> {
 /// The labels, and the weights of positive examples.
 type LabelAndWeight<'a, T> = (Source<'a, T>, Option<Source<'a, T>>);
 
-compiled!(SigmoidBceLoss, inputs: LabelAndWeight<'a, T>, run: run, flat: FlatLabel<'a, T>, run: run_form);
+compiled!(
+    SigmoidBceLoss, inputs: LabelAndWeight<'a, T>, run: run,
+    flat: FlatLabel<'a, T>, run: run_form
+);
 
 fn run<T: Element>(loss: SigmoidBceLoss, work: Work<'_, '_, T, LabelAndWeight<'_, T>>) {
     let Work {

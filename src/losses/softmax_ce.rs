@@ -141,7 +141,10 @@ impl<T: Element, I: ClassLabel<T>> Problem<T> for SoftmaxCe<'_, I> {
     }
 }
 
-compiled!(SoftmaxCeLoss, inputs: (RowLabel<'a, T>, usize), run: run, flat: FlatClasses, run: run_flat);
+compiled!(
+    SoftmaxCeLoss, inputs: (RowLabel<'a, T>, usize), run: run,
+    flat: FlatClasses, run: run_flat
+);
 
 fn run<T: Element>(loss: SoftmaxCeLoss, work: Work<'_, '_, T, (RowLabel<'_, T>, usize)>) {
     let normalise = !loss.from_logits;

@@ -20,7 +20,7 @@ pub struct Data {
     pub workspace: Workspace,
 }
 
-/// A place for a gradient, from a cache line on: as the other libraries place theirs.
+/// A place for a gradient, from a cache line on: as PyTorch, JAX and MXNet place theirs.
 pub struct Gradient {
     values: AVec<f32>,
     shape: Vec<usize>,
@@ -29,12 +29,12 @@ pub struct Gradient {
 impl Gradient {
     fn of(input: &ArrayD<f32>) -> Self {
         Self {
-            values: AVec::from_iter(CACHELINE_ALIGN, input.iter().copied()),
+            values: AVec::from_slice(CACHELINE_ALIGN, slice(input)),
             shape: input.shape().to_vec(),
         }
     }
 
-    pub fn view<D: Dimension>(&mut self) -> ArrayViewMut<'_, f32, D> {
+    pub fn view_mut<D: Dimension>(&mut self) -> ArrayViewMut<'_, f32, D> {
         let view = ArrayViewMut::from_shape(&self.shape[..], &mut self.values);
         let view = view.expect("as many values as the input has");
         view.into_dimensionality().expect("the loss's rank")

@@ -17,7 +17,7 @@ macro_rules! dense {
         |data, calls| {
             let pred = view::<_, Ix2>(&data.inputs[0]);
             let label = view::<_, Ix2>(&data.inputs[1]);
-            let mut grad = data.gradients[0].view::<Ix2>();
+            let mut grad = data.gradients[0].view_mut::<Ix2>();
             for _ in 0..calls {
                 let call = $loss.on(&pred, &label)$(.reduction($reduction))?;
                 call.loss_and_grad_into(&mut data.loss, &mut grad)
@@ -58,7 +58,7 @@ fn softmax_ce(data: &mut Data, calls: usize) {
 fn classes<D: Dimension, E: Dimension>(data: &mut Data, calls: usize) {
     let pred = view::<_, D>(&data.inputs[0]);
     let label = view::<_, E>(&data.classes);
-    let mut grad = data.gradients[0].view::<D>();
+    let mut grad = data.gradients[0].view_mut::<D>();
     for _ in 0..calls {
         let call = SoftmaxCeLoss::new().axis(1).on(&pred, &label);
         call.loss_and_grad_into(&mut data.loss, &mut grad)
@@ -74,7 +74,7 @@ fn triplet(data: &mut Data, calls: usize) {
     let [a, b, c] = &mut data.gradients[..] else {
         unreachable!("three gradients")
     };
-    let [mut a, mut b, mut c] = [a, b, c].map(Gradient::view::<Ix2>);
+    let [mut a, mut b, mut c] = [a, b, c].map(Gradient::view_mut::<Ix2>);
     for _ in 0..calls {
         let call = TripletLoss::new().on(&inputs[0], &inputs[1], &inputs[2]);
         call.loss_and_grads_into(&mut data.loss, [Some(&mut a), Some(&mut b), Some(&mut c)])
@@ -88,7 +88,7 @@ fn cosine_embedding(data: &mut Data, calls: usize) {
     let [a, b] = &mut data.gradients[..] else {
         unreachable!("two gradients")
     };
-    let [mut a, mut b] = [a, b].map(Gradient::view::<Ix2>);
+    let [mut a, mut b] = [a, b].map(Gradient::view_mut::<Ix2>);
     for _ in 0..calls {
         let call = CosineEmbeddingLoss::new().on(&inputs[0], &inputs[1], &label);
         call.loss_and_grads_into(&mut data.loss, [Some(&mut a), Some(&mut b)])
@@ -101,7 +101,7 @@ fn sdml(data: &mut Data, calls: usize) {
     let [a, b] = &mut data.gradients[..] else {
         unreachable!("two gradients")
     };
-    let [mut a, mut b] = [a, b].map(Gradient::view::<Ix2>);
+    let [mut a, mut b] = [a, b].map(Gradient::view_mut::<Ix2>);
     for _ in 0..calls {
         let call = SdmlLoss::new().on(&inputs[0], &inputs[1]);
         call.workspace(&mut data.workspace)
@@ -113,7 +113,7 @@ fn sdml(data: &mut Data, calls: usize) {
 fn ctc(data: &mut Data, calls: usize) {
     let pred = view::<_, Ix3>(&data.inputs[0]);
     let label = view::<_, Ix2>(&data.classes);
-    let mut grad = data.gradients[0].view::<Ix3>();
+    let mut grad = data.gradients[0].view_mut::<Ix3>();
     for _ in 0..calls {
         let call = CtcLoss::new().on(&pred, &label);
         call.workspace(&mut data.workspace)

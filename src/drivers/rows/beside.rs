@@ -38,7 +38,7 @@ where
     /// the sample and `width` the most: where there are more, those up to the end of a cache line of the
     /// first class's gradients, since lines that two groups share would be read and written twice.
     #[inline]
-    pub(super) fn beside(
+    pub(super) fn next_beside(
         &self,
         outputs: &mut Outputs<'_, T>,
         sample: usize,
@@ -55,7 +55,7 @@ where
         let mut columns =
             outputs.operands[0].columns(sample, units.start..units.start + neighbours);
         let head = columns.line(0).first_line();
-        width - width.wrapping_sub(head) % T::LANES
+        width - (width - head) % T::LANES
     }
 
     /// How many rows stand side by side in `room`.

@@ -10,7 +10,7 @@ use crate::element::Element;
 use crate::simd::dispatch;
 use crate::tensor::Source;
 
-// Each is computed as one chunk, and all of them are one leaf, as they would be in any other call.
+// Each row is computed as one chunk, and all of them are one leaf, as they would be in any other call.
 const _: () = assert!(MOST_VALUES <= LONGEST_CHUNK && MOST_VALUES <= LEAF_ELEMENTS);
 const _: () = assert!(MOST_ROWS < SEVERAL);
 

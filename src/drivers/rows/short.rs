@@ -192,22 +192,23 @@ where
     /// by one.
     #[inline(never)]
     fn apart<const N: usize>(&mut self) -> f64 {
-        // Half of the room leaves the first-level cache to what is copied, if runs are long all the same.
+        // Half of the room, which leaves the first-level cache to what is copied; all of it where runs
+        // would else be short.
         let width = self.rows.width(N).min(LONG_RUN * T::LANES);
         let width = width.max(self.rows.width(N / 2));
         self.side_by_side::<N>(width, |leaf, at, _| {
             let units = at.unit..leaf.units.end;
-            leaf.rows.beside(leaf.outputs, at.sample, units, width)
+            leaf.rows.next_beside(leaf.outputs, at.sample, units, width)
         })
     }
 
-    /// Rows side by side, at most `width` at a time: `count` is given a row and how many there are from
-    /// it on, and says how many of them are taken next.
+    /// Rows side by side, at most `width` at a time, and lone ones whose classes lie apart by themselves.
+    /// `next` is given a row and how many there are from it on, and says how many of them are taken.
     #[inline(always)]
     fn side_by_side<const N: usize>(
         &mut self,
         width: usize,
-        count: impl Fn(&mut Self, Place, usize) -> usize,
+        next: impl Fn(&mut Self, Place, usize) -> usize,
     ) -> f64 {
         let (mut room, mut more);
         room = Aligned([T::ZERO; N]);
@@ -217,9 +218,9 @@ where
             [packed[1], packed[2]] = more.0.each_mut().map(|values| &mut values[..]);
         }
         self.groups(|leaf, at, rest, losses| {
-            let count = count(leaf, at, rest);
+            let count = next(leaf, at, rest);
             match count {
-                1 => leaf.copied(at, losses),
+                1 if !leaf.rows.in_runs(leaf.outputs) => leaf.copied(at, losses),
                 _ => leaf.beside(at, &mut packed, width, &mut losses[..count]),
             }
             count
