@@ -7,9 +7,9 @@
 //! in memory, one class of several rows ([`beside`]); both add in the same order, so both give the
 //! same bits. What finds the rows of a leaf in memory and writes their losses ([`short`]) is no part of
 //! a kernel. Gradients that go past the caches do so a row at a time, beside the passes over the row
-//! that follows ([`direct`]). A few rows of a small call go from slices to the same kernel ([`flat`]). Rows
-//! too long for the first-level cache, or for one thread, are cut into
-//! chunks ([`long`]).
+//! that follows ([`direct`]). The few rows of a small call go from slices to the same kernel
+//! ([`flat`]). Rows too long for the first-level cache, or for one thread, are cut into chunks
+//! ([`long`]).
 
 mod beside;
 mod classes;
