@@ -1,6 +1,6 @@
 mod run;
 
-pub(crate) use run::{Given, scalar, zeros};
+pub(crate) use run::Given;
 
 use crate::checks::Shapes;
 use crate::element::Element;
@@ -357,4 +357,28 @@ where
     pub fn grads(self) -> Result<(), Error> {
         self.run(None)
     }
+}
+
+/// The loss as one number, where the reduction leaves one.
+pub(crate) fn scalar<T: Element>(
+    reduction: Reduction,
+    run: impl FnOnce(TensorMut<'_, T>) -> Result<(), Error>,
+) -> Result<T, Error> {
+    if !reduction.is_scalar() {
+        return Err(Error::NotScalar { reduction });
+    }
+    let mut loss = T::ZERO;
+    run(TensorMut::of_value(&mut loss))?;
+    Ok(loss)
+}
+
+/// A new array of zeros, where there is memory for it.
+pub(crate) fn zeros<T: Element, D: Dimension>(shape: D) -> Result<Array<T, D>, Error> {
+    let elements: usize = shape.slice().iter().product();
+    let mut values = Vec::new();
+    if values.try_reserve_exact(elements).is_err() {
+        return Err(Error::Memory { elements });
+    }
+    values.resize(elements, T::ZERO);
+    Array::from_shape_vec(shape, values).map_err(|_| Error::Memory { elements })
 }

@@ -1,4 +1,5 @@
 use super::Settings;
+use crate::Error;
 use crate::checks::Shapes;
 use crate::drivers::flat::Losses;
 use crate::drivers::{Flat, Operand, Outputs, Plan, Scaling, Work};
@@ -7,36 +8,10 @@ use crate::layout::{Grid, Shelf};
 use crate::losses::{Common, Problem};
 use crate::simd::Level;
 use crate::tensor::{Lines, Source, Target, Tensor, TensorMut};
-use crate::{Error, Reduction};
-use ndarray::{Array, Dimension};
 
 /// Bytes of inputs and their gradients from which gradients may go past the caches: around the
 /// size of a last-level cache, above which they would be evicted before they are read.
 const STREAM_BYTES: usize = 32 << 20;
-
-/// The loss as one number, where the reduction leaves one.
-pub(crate) fn scalar<T: Element>(
-    reduction: Reduction,
-    run: impl FnOnce(TensorMut<'_, T>) -> Result<(), Error>,
-) -> Result<T, Error> {
-    if !reduction.is_scalar() {
-        return Err(Error::NotScalar { reduction });
-    }
-    let mut loss = T::ZERO;
-    run(TensorMut::of_value(&mut loss))?;
-    Ok(loss)
-}
-
-/// A new array of zeros, where there is memory for it.
-pub(crate) fn zeros<T: Element, D: Dimension>(shape: D) -> Result<Array<T, D>, Error> {
-    let elements: usize = shape.slice().iter().product();
-    let mut values = Vec::new();
-    if values.try_reserve_exact(elements).is_err() {
-        return Err(Error::Memory { elements });
-    }
-    values.resize(elements, T::ZERO);
-    Array::from_shape_vec(shape, values).map_err(|_| Error::Memory { elements })
-}
 
 /// An input, and where its gradient goes.
 pub(crate) enum Given<'a, T> {

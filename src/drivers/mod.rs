@@ -2,9 +2,8 @@
 //!
 //! A call is checked and laid out into a [`Plan`] and its [`Outputs`]; [`schedule`] cuts them into
 //! leaves by logical shape alone; a driver runs a leaf, feeding the loss's formula one vector after
-//! the other. After the checks nothing can fail. Small calls of most
-//! losses need none of this where their arrays lie in order: a [`Flat`] call goes from slices to the
-//! kernels.
+//! the other. After the checks nothing can fail. Small calls of most losses need none of this where
+//! their arrays lie in order: a [`Flat`] call goes from slices to the kernels.
 
 mod aligned;
 pub(crate) mod all_pairs;
